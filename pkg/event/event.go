@@ -1,0 +1,77 @@
+// Package event turns what an adapter decoded (a Draft: raw ids, no identity,
+// no price) into an Event that may enter Kafka: keyed hashes instead of ids,
+// pseudonyms instead of people, a price, allow-listed labels, an event id. It is
+// where content ends.
+package event
+
+import (
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// Draft is one announcement as an adapter decoded it. Its raw strings never
+// leave the collector.
+type Draft struct {
+	// Event holds what needs no key, no people file and no price: kind, source,
+	// signal, time, tool, payload. Stamping completes it in place.
+	Event *goodhartv1.Event
+	// Natural is the natural key of the announcement, without tenant, source
+	// and signal.
+	Natural []string
+	// Request names the model request, whoever announces it; nil if unknown.
+	Request []string
+	// Conversation, ParentConversation, Prompt and Repository are raw ids, empty
+	// where the source has none.
+	Conversation, ParentConversation, Prompt, Repository string
+	// RawID is the source's stable raw id, the last resort for the Kafka key.
+	RawID string
+	Actor Actor
+	// Path says where the record lay in the request body.
+	Path string
+}
+
+// Actor is who did it, in the source's own words; every field may be empty.
+type Actor struct {
+	Email     string
+	Login     string
+	AccountID string
+	// UserID is per install: one person may have many.
+	UserID string
+	// Declared is a self-declared person id or team, used only if it agrees with
+	// the credential.
+	Declared     string
+	DeclaredTeam string
+	Service      bool
+}
+
+// Rejection says why a record cannot be used, without quoting its content.
+type Rejection struct {
+	// Path is the record's place in the body, e.g.
+	// resourceLogs[0].scopeLogs[0].logRecords[3].
+	Path string
+	// Field is the attribute at fault, an allow-listed name or empty.
+	Field string
+	// Reason is a code from a fixed list, e.g. bad_time.
+	Reason string
+	// Detail is a sentence for the sender, without values.
+	Detail string
+	Source string
+	// Hash is the SHA-256 of the bytes at fault, Size their length, Shape the
+	// key names and value types.
+	Hash  [32]byte
+	Size  int
+	Shape string
+}
+
+// Credential is what an API key stands for.
+type Credential struct {
+	ID         string
+	Tenant     string
+	Accounting goodhartv1.Accounting
+	// CountsAlone lists the signals whose announcements count without a
+	// conversation id.
+	CountsAlone []goodhartv1.Signal
+	// Person is the people-file id of the key's owner, empty for shared keys.
+	Person string
+	// Service marks a machine's key.
+	Service bool
+}

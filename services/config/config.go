@@ -1,0 +1,47 @@
+// Package config reads the one strict YAML file of a role.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var reference = regexp.MustCompile(`\$\{([A-Z_][A-Z0-9_]*)\}`)
+
+// Load decodes the YAML file at path into the struct that into points to, over
+// the defaults it already holds. ${NAME} stands for an environment variable, so
+// that secrets stay out of the file; an unset one is an error. Unknown keys are
+// errors. An empty path leaves the defaults.
+func Load(path string, into any, getenv func(string) (string, bool)) error {
+	if path == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	var missing []error
+	raw = reference.ReplaceAllFunc(raw, func(m []byte) []byte {
+		name := string(reference.FindSubmatch(m)[1])
+		value, ok := getenv(name)
+		if !ok {
+			missing = append(missing, fmt.Errorf("config %s: environment variable %s is not set", path, name))
+		}
+		return []byte(value)
+	})
+	if len(missing) > 0 {
+		return errors.Join(missing...)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	dec.KnownFields(true)
+	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	return nil
+}
