@@ -1,0 +1,267 @@
+// Package kschema creates goodhart's Kafka topics and checks that everybody
+// counts the same partitions.
+//
+// Partition numbers carry meaning here (a key's state lives in one of them), so
+// counts are fixed when the topics are created and recorded in the meta topic.
+// Services partition by that record, not by the broker's word, and refuse to
+// run when the two disagree. Safe for concurrent use by several processes: the
+// first meta record wins.
+package kschema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// ErrNoMeta means that the cluster has no meta record: `goodhart migrate` has
+// not run.
+var ErrNoMeta = errors.New("kafka: no partition counts in " + schemas.TopicMeta + ": run goodhart migrate")
+
+// Counts is how many partitions the topics of a stage get.
+type Counts struct {
+	// Events is for events.v1, at least 1.
+	Events int32 `yaml:"events"`
+	// Facts is for facts.v1, at least 1.
+	Facts int32 `yaml:"facts"`
+	// Features is for features.v1 and what the tenant fold writes, at least 1.
+	Features int32 `yaml:"features"`
+	// Dead is for dead.v1, at least 1.
+	Dead int32 `yaml:"dead"`
+}
+
+// DefaultCounts suits one machine.
+func DefaultCounts() Counts { return Counts{Events: 8, Facts: 8, Features: 4, Dead: 1} }
+
+// Validate reports every count out of range.
+func (c Counts) Validate() error {
+	var errs []error
+	check := func(key string, n int32) {
+		if n < 1 || n > 1024 {
+			errs = append(errs, fmt.Errorf("partitions.%s: %d is not in 1..1024", key, n))
+		}
+	}
+	check("events", c.Events)
+	check("facts", c.Facts)
+	check("features", c.Features)
+	check("dead", c.Dead)
+	return errors.Join(errs...)
+}
+
+func (c Counts) of(stage schemas.Stage) int32 {
+	switch stage {
+	case schemas.StageEvents:
+		return c.Events
+	case schemas.StageFacts:
+		return c.Facts
+	case schemas.StageFeatures:
+		return c.Features
+	case schemas.StageDead:
+		return c.Dead
+	case schemas.StageMeta:
+		return 1
+	default:
+		panic("kschema: unknown stage")
+	}
+}
+
+// Layout is the partition count of each topic, as recorded in the meta topic.
+type Layout struct {
+	Generation uint32
+	partitions map[string]int32
+}
+
+// Partitions returns the count of a topic of goodhart; it panics on any other.
+func (l Layout) Partitions(topic string) int32 {
+	n, ok := l.partitions[topic]
+	if !ok {
+		panic("kschema: " + topic + " is not in the layout")
+	}
+	return n
+}
+
+// Options says how topics are created.
+type Options struct {
+	Counts Counts
+	// Replication is the replication factor, -1 for the broker's default.
+	Replication int16
+	// DryRun reports what would be done and does nothing.
+	DryRun bool
+}
+
+// Migrate creates the topics that are missing and records the counts if no
+// record exists. It returns a line per thing it did. Running it again changes
+// nothing; asking for other counts than the recorded ones is an error.
+func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error) {
+	adm := kadm.NewClient(cl)
+	recorded, err := Read(ctx, cl)
+	if err != nil && !errors.Is(err, ErrNoMeta) {
+		return nil, err
+	}
+	var done []string
+	for _, t := range schemas.Topics() {
+		want := opt.Counts.of(t.Stage)
+		if have, ok := recorded.partitions[t.Name]; ok && have != want {
+			return done, fmt.Errorf("topic %s has %d partitions on record and %d in the configuration: partition counts change only with a new generation", t.Name, have, want)
+		}
+		created, err := create(ctx, adm, t, want, opt)
+		if err != nil {
+			return done, err
+		}
+		if created {
+			done = append(done, fmt.Sprintf("create topic %s with %d partitions", t.Name, want))
+		}
+	}
+	if recorded.partitions == nil {
+		done = append(done, "record partition counts in "+schemas.TopicMeta)
+		if !opt.DryRun {
+			if err := record(ctx, cl, opt.Counts); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// create reports whether it created the topic, or would have in a dry run. It
+// asks the broker to create instead of listing topics first: clients cache
+// metadata.
+func create(ctx context.Context, adm *kadm.Client, t schemas.Topic, partitions int32, opt Options) (bool, error) {
+	configs := map[string]*string{"cleanup.policy": kadm.StringPtr(cleanup(t))}
+	if t.Retention > 0 {
+		configs["retention.ms"] = kadm.StringPtr(strconv.FormatInt(t.Retention.Milliseconds(), 10))
+	} else {
+		configs["retention.ms"] = kadm.StringPtr("-1")
+	}
+	if t.LogAppendTime {
+		configs["message.timestamp.type"] = kadm.StringPtr("LogAppendTime")
+	}
+	if t.Compact {
+		// A snapshot of minutes ago is dead weight for the next restore.
+		configs["segment.ms"] = kadm.StringPtr(strconv.FormatInt((10 * time.Minute).Milliseconds(), 10))
+		configs["min.cleanable.dirty.ratio"] = kadm.StringPtr("0.2")
+	}
+	request := adm.CreateTopics
+	if opt.DryRun {
+		request = adm.ValidateCreateTopics
+	}
+	answers, err := request(ctx, partitions, opt.Replication, configs, t.Name)
+	if err == nil {
+		err = answers.Error()
+	}
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("create topic %s: %w", t.Name, err)
+	default:
+		return true, nil
+	}
+}
+
+func cleanup(t schemas.Topic) string {
+	switch {
+	case t.Compact && t.Retention > 0:
+		return "compact,delete"
+	case t.Compact:
+		return "compact"
+	default:
+		return "delete"
+	}
+}
+
+var metaKey = []byte("meta")
+
+func record(ctx context.Context, cl *kgo.Client, counts Counts) error {
+	meta := &goodhartv1.Meta{Generation: 1}
+	for _, t := range schemas.Topics() {
+		meta.Topics = append(meta.Topics, &goodhartv1.TopicPartitions{Topic: t.Name, Partitions: counts.of(t.Stage)})
+	}
+	value, err := meta.MarshalVT()
+	if err != nil {
+		return fmt.Errorf("encode meta: %w", err)
+	}
+	rec := &kgo.Record{Topic: schemas.TopicMeta, Key: metaKey, Value: value}
+	if err := cl.ProduceSync(ctx, rec).FirstErr(); err != nil {
+		return fmt.Errorf("record partition counts: %w", err)
+	}
+	return nil
+}
+
+// Read returns the recorded layout, or ErrNoMeta.
+func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
+	adm := kadm.NewClient(cl)
+	ends, err := adm.ListEndOffsets(ctx, schemas.TopicMeta)
+	if err != nil {
+		return Layout{}, fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, err)
+	}
+	end, ok := ends.Lookup(schemas.TopicMeta, 0)
+	if !ok || errors.Is(end.Err, kerr.UnknownTopicOrPartition) || end.Offset == 0 {
+		return Layout{}, ErrNoMeta
+	}
+	if end.Err != nil {
+		return Layout{}, fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, end.Err)
+	}
+	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
+	}))...)
+	if err != nil {
+		return Layout{}, fmt.Errorf("open reader: %w", err)
+	}
+	defer reader.Close()
+	// The first record of a generation wins, so that two migrations at once agree.
+	var meta *goodhartv1.Meta
+	for next := int64(0); next < end.Offset; {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return Layout{}, fmt.Errorf("read %s: %w", schemas.TopicMeta, err)
+		}
+		for _, rec := range fetches.Records() {
+			next = rec.Offset + 1
+			var m goodhartv1.Meta
+			if err := m.UnmarshalVT(rec.Value); err != nil {
+				return Layout{}, fmt.Errorf("decode meta at offset %d: %w", rec.Offset, err)
+			}
+			if meta == nil || m.Generation > meta.Generation {
+				meta = &m
+			}
+		}
+	}
+	layout := Layout{Generation: meta.Generation, partitions: map[string]int32{}}
+	for _, t := range meta.Topics {
+		layout.partitions[t.Topic] = t.Partitions
+	}
+	return layout, nil
+}
+
+// Load reads the layout and checks it against the broker. Every difference is
+// in the error.
+func Load(ctx context.Context, cl *kgo.Client) (Layout, error) {
+	layout, err := Read(ctx, cl)
+	if err != nil {
+		return Layout{}, err
+	}
+	topics, err := kadm.NewClient(cl).ListTopics(ctx, slices.Sorted(maps.Keys(layout.partitions))...)
+	if err != nil {
+		return Layout{}, fmt.Errorf("list topics: %w", err)
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(layout.partitions)) {
+		want, have := layout.partitions[name], int32(len(topics[name].Partitions))
+		if have != want {
+			errs = append(errs, fmt.Errorf("topic %s has %d partitions on the broker and %d on record: restore the topic, or migrate to a new generation", name, have, want))
+		}
+	}
+	return layout, errors.Join(errs...)
+}

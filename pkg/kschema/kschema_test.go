@@ -1,0 +1,91 @@
+package kschema
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/schemas"
+)
+
+func open(t *testing.T) *kgo.Client {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	return cl
+}
+
+func TestMigrateTwiceIsOnce(t *testing.T) {
+	cl, ctx := open(t), t.Context()
+	if _, err := Load(ctx, cl); !errors.Is(err, ErrNoMeta) {
+		t.Fatalf("before migration: %v, want ErrNoMeta", err)
+	}
+	opt := Options{Counts: Counts{Events: 3, Facts: 2, Features: 1, Dead: 1}, Replication: 1}
+	planned, err := Migrate(ctx, cl, Options{Counts: opt.Counts, Replication: 1, DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := Migrate(ctx, cl, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(planned) != len(done) || len(done) != len(schemas.Topics())+1 {
+		t.Errorf("planned %d steps, did %d, want %d", len(planned), len(done), len(schemas.Topics())+1)
+	}
+	again, err := Migrate(ctx, cl, opt)
+	if err != nil || len(again) != 0 {
+		t.Errorf("second migration did %v, err %v", again, err)
+	}
+	layout, err := Load(ctx, cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := layout.Partitions(schemas.TopicEvents); got != 3 {
+		t.Errorf("events has %d partitions, want 3", got)
+	}
+	if got := layout.Partitions(schemas.TopicTenantState); got != 1 {
+		t.Errorf("tenant state has %d partitions, want 1", got)
+	}
+	opt.Counts.Events = 4
+	if _, err := Migrate(ctx, cl, opt); err == nil || !strings.Contains(err.Error(), "new generation") {
+		t.Errorf("other counts: %v, want a refusal", err)
+	}
+}
+
+func TestLoadRefusesGrownTopic(t *testing.T) {
+	cl, ctx := open(t), t.Context()
+	if _, err := Migrate(ctx, cl, Options{Counts: DefaultCounts(), Replication: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kadm.NewClient(cl).CreatePartitions(ctx, 1, schemas.TopicFacts); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(ctx, cl)
+	if err == nil || !strings.Contains(err.Error(), schemas.TopicFacts+" has 9 partitions on the broker and 8 on record") {
+		t.Errorf("Load = %v, want the grown topic named", err)
+	}
+}
+
+func TestCountsValidate(t *testing.T) {
+	err := Counts{Events: 0, Facts: 2000, Features: 1, Dead: 1}.Validate()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"partitions.events: 0", "partitions.facts: 2000"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+}
