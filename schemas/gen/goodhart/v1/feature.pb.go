@@ -237,9 +237,13 @@ type Cell struct {
 	OutcomesReverted     int64 `protobuf:"zigzag64,16,opt,name=outcomes_reverted,json=outcomesReverted,proto3" json:"outcomes_reverted,omitempty"`
 	Activities           int64 `protobuf:"varint,17,opt,name=activities,proto3" json:"activities,omitempty"`
 	// Usage records of any granularity.
-	Records       int64 `protobuf:"varint,18,opt,name=records,proto3" json:"records,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Records int64 `protobuf:"varint,18,opt,name=records,proto3" json:"records,omitempty"`
+	// Records that stated a cache count, and records that stated a reasoning
+	// count: where there is none, the sums above are unknown, not zero.
+	CacheRecords     int64 `protobuf:"varint,19,opt,name=cache_records,json=cacheRecords,proto3" json:"cache_records,omitempty"`
+	ReasoningRecords int64 `protobuf:"varint,20,opt,name=reasoning_records,json=reasoningRecords,proto3" json:"reasoning_records,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Cell) Reset() {
@@ -398,6 +402,20 @@ func (x *Cell) GetRecords() int64 {
 	return 0
 }
 
+func (x *Cell) GetCacheRecords() int64 {
+	if x != nil {
+		return x.CacheRecords
+	}
+	return 0
+}
+
+func (x *Cell) GetReasoningRecords() int64 {
+	if x != nil {
+		return x.ReasoningRecords
+	}
+	return 0
+}
+
 var File_goodhart_v1_feature_proto protoreflect.FileDescriptor
 
 const file_goodhart_v1_feature_proto_rawDesc = "" +
@@ -416,7 +434,7 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x05delta\x18\n" +
 	" \x01(\bR\x05delta\x12'\n" +
 	"\x05cells\x18\v \x03(\v2\x11.goodhart.v1.CellR\x05cells\x12+\n" +
-	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\"\x99\x05\n" +
+	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\"\xeb\x05\n" +
 	"\x04Cell\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n" +
@@ -439,7 +457,9 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\n" +
 	"activities\x18\x11 \x01(\x03R\n" +
 	"activities\x12\x18\n" +
-	"\arecords\x18\x12 \x01(\x03R\arecords*w\n" +
+	"\arecords\x18\x12 \x01(\x03R\arecords\x12#\n" +
+	"\rcache_records\x18\x13 \x01(\x03R\fcacheRecords\x12+\n" +
+	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords*w\n" +
 	"\vFeatureKind\x12\x1c\n" +
 	"\x18FEATURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_KIND_WATERMARK\x10\x01\x12\x15\n" +

@@ -165,6 +165,20 @@ func (m *Cell) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.ReasoningRecords != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ReasoningRecords))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
+	}
+	if m.CacheRecords != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.CacheRecords))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x98
+	}
 	if m.Records != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Records))
 		i--
@@ -385,6 +399,12 @@ func (m *Cell) SizeVT() (n int) {
 	}
 	if m.Records != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.Records))
+	}
+	if m.CacheRecords != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.CacheRecords))
+	}
+	if m.ReasoningRecords != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.ReasoningRecords))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1153,6 +1173,44 @@ func (m *Cell) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Records |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CacheRecords", wireType)
+			}
+			m.CacheRecords = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CacheRecords |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReasoningRecords", wireType)
+			}
+			m.ReasoningRecords = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReasoningRecords |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -1966,6 +2024,44 @@ func (m *Cell) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Records |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CacheRecords", wireType)
+			}
+			m.CacheRecords = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CacheRecords |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReasoningRecords", wireType)
+			}
+			m.ReasoningRecords = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReasoningRecords |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
