@@ -22,7 +22,7 @@ const Shards = 256
 func Shard(key []byte) int { return int(xxhash.Sum64(key) >> 56) }
 
 // Position is a place in the order in which a partition's records are applied.
-// In the ledger fold only Seq is set, to the record's offset; in the folds that
+// In the ledger fold only Seq is set, to the record's offset plus one; in the folds that
 // merge it is the record's stamp.
 type Position struct {
 	// W is the upstream watermark at emission, in ms since the epoch.

@@ -1,0 +1,269 @@
+package fold
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// maxOutput is the largest output that is produced; a larger one becomes a
+// dead letter, deterministically, before Kafka can refuse it.
+const maxOutput = 512 << 10
+
+// watermarkBody is a Fact or a Feature whose kind (field 4) is 1, WATERMARK.
+var watermarkBody = []byte{0x20, 0x01}
+
+// partition is one partition's fold: its machine, its place in the input, and
+// what it emitted since the last commit. It is used by one goroutine at a time.
+type partition struct {
+	id    int32
+	stage *Stage
+	count func(topic string) int32
+
+	machine machine.Machine
+	merge   *merge // nil where records are applied in the order of offsets
+	out     machine.Outputs
+
+	// applied is the offset after the last record folded; equal to the committed
+	// offset between transactions.
+	applied int64
+	// position is that of the last record the machine applied.
+	position machine.Position
+	// nextSeq is the next stamp number per partition of the stamped topic.
+	nextSeq []uint64
+	// announced is the last full second of the watermark told downstream.
+	announced int64
+
+	// pending is what must be in the next committed transaction, in order.
+	pending []*kgo.Record
+	// polled is the offset after the last record seen in this transaction. It
+	// lies behind applied while an aborted transaction is read again.
+	polled int64
+	// snapshots writes the machine's state piece by piece.
+	snapshots snapshotter
+
+	stalledSince time.Time
+	low          int64
+}
+
+func newPartition(cfg *Config, id int32) *partition {
+	p := &partition{
+		id:        id,
+		stage:     &cfg.Stage,
+		count:     cfg.Partitions,
+		machine:   cfg.Stage.New(id),
+		announced: math.MinInt64,
+		low:       math.MinInt64,
+	}
+	if cfg.Stage.Upstreams > 0 {
+		p.merge = newMerge(cfg.Stage.Upstreams, cfg.MergeMemory, cfg.SpillDir)
+	}
+	if cfg.Stage.Stamped != "" {
+		p.nextSeq = make([]uint64, cfg.Partitions(cfg.Stage.Stamped))
+		for i := range p.nextSeq {
+			p.nextSeq[i] = 1
+		}
+	}
+	if p.machine.Shards() == 1 {
+		p.snapshots = newWhole(cfg)
+	} else {
+		p.snapshots = newRolling(cfg, p.machine.Shards())
+	}
+	return p
+}
+
+// fold applies records in the order of their offsets; those that were folded
+// before an abort pass without effect.
+func (p *partition) fold(records []*kgo.Record) error {
+	for _, rec := range records {
+		p.polled = rec.Offset + 1
+		if rec.Offset < p.applied {
+			continue
+		}
+		p.applied = rec.Offset + 1
+		if err := p.take(rec); err != nil {
+			return err
+		}
+	}
+	return p.releaseDue()
+}
+
+// take hands a record to the machine, or to the merge that will.
+func (p *partition) take(rec *kgo.Record) error {
+	if p.merge != nil {
+		return p.merge.push(rec)
+	}
+	p.step(machine.Record{
+		Position:  machine.Position{Seq: uint64(rec.Offset) + 1},
+		Time:      rec.Timestamp.UnixMilli(),
+		Partition: rec.Partition,
+		Offset:    rec.Offset,
+		Key:       rec.Key,
+		Value:     rec.Value,
+	})
+	return nil
+}
+
+func (p *partition) releaseDue() error {
+	if p.merge == nil {
+		return nil
+	}
+	err := p.merge.release(func(h held) {
+		p.step(machine.Record{
+			Position:  h.pos,
+			Time:      h.time,
+			Partition: p.id,
+			Offset:    h.offset,
+			Key:       h.key,
+			Value:     h.value,
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("merge partition %d: %w", p.id, err)
+	}
+	return nil
+}
+
+func (p *partition) step(rec machine.Record) {
+	p.machine.Step(&rec, &p.out)
+	p.position = rec.Position
+	if p.out.Silent {
+		return
+	}
+	outputs := p.out.Records()
+	for i := range outputs {
+		p.address(&outputs[i])
+	}
+	p.out.Reset()
+	if p.stage.Stamped != "" {
+		p.announce()
+	}
+}
+
+// address turns an output into records to produce.
+func (p *partition) address(o *machine.Output) {
+	if len(o.Body()) > maxOutput {
+		p.bury(o)
+		return
+	}
+	n := p.count(o.Topic)
+	switch o.Partition {
+	case machine.EveryPartition:
+		for to := range n {
+			p.emit(o, to, true)
+		}
+	case machine.ByKey:
+		p.emit(o, schemas.Partition(o.Key, n), false)
+	default:
+		p.emit(o, o.Partition%n, false)
+	}
+}
+
+func (p *partition) emit(o *machine.Output, to int32, clone bool) {
+	value := o.Body()
+	if o.Topic == p.stage.Stamped {
+		value = o.Stamped(uint32(p.id), p.nextSeq[to], clone)
+		p.nextSeq[to]++
+	}
+	rec := &kgo.Record{Topic: o.Topic, Partition: to, Key: o.Key, Value: value}
+	for _, h := range o.Headers {
+		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	p.pending = append(p.pending, rec)
+}
+
+// bury puts a dead letter in the place of an output that Kafka would refuse.
+func (p *partition) bury(o *machine.Output) {
+	hash := sha256.Sum256(o.Body())
+	letter := &goodhartv1.DeadLetter{
+		Stage:     stageOf[p.stage.Name],
+		Reason:    "output_too_large",
+		Detail:    fmt.Sprintf("an output of %d bytes for %s exceeds %d", len(o.Body()), o.Topic, maxOutput),
+		TimeMs:    o.W,
+		Hash:      hash[:],
+		SizeBytes: int64(len(o.Body())),
+		Topic:     p.stage.Input,
+		Partition: p.id,
+		Key:       o.Key,
+	}
+	var dead machine.Outputs
+	dead.Emit(p.stage.Dead, machine.ByKey, o.Key, o.W, letter)
+	p.address(&dead.Records()[0])
+}
+
+var stageOf = map[string]goodhartv1.Stage{
+	"ledger":  goodhartv1.Stage_STAGE_LEDGER,
+	"subject": goodhartv1.Stage_STAGE_SUBJECT,
+	"tenant":  goodhartv1.Stage_STAGE_TENANT,
+}
+
+// announce tells every downstream partition the watermark when it has crossed a
+// full second.
+func (p *partition) announce() {
+	w := p.machine.W()
+	if w == math.MinInt64 {
+		return
+	}
+	second := floorDiv(w, 1000)
+	if p.announced != math.MinInt64 && second <= p.announced {
+		return
+	}
+	p.announced = second
+	var mark machine.Outputs
+	mark.EmitBytes(p.stage.Stamped, machine.EveryPartition, nil, w, watermarkBody, nil)
+	p.address(&mark.Records()[0])
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// restartOffset is the smallest offset whose record the machine has not applied.
+func (p *partition) restartOffset() int64 {
+	if p.merge == nil {
+		return p.applied
+	}
+	return p.merge.oldest(p.applied)
+}
+
+// header is the state record that goes into every transaction.
+func (p *partition) header() *goodhartv1.SnapshotHeader {
+	h := &goodhartv1.SnapshotHeader{
+		Format:          snapshotFormat,
+		CommittedOffset: p.applied,
+		Applied:         positionProto(p.position),
+		NextSeq:         p.nextSeq,
+		AnnouncedW:      p.announced,
+		Machine:         p.machine.AppendHeader(nil),
+	}
+	if p.merge != nil {
+		h.UpstreamW = p.merge.last
+	}
+	p.snapshots.describe(h)
+	return h
+}
+
+func positionProto(pos machine.Position) *goodhartv1.Position {
+	return &goodhartv1.Position{W: pos.W, P: pos.P, Seq: pos.Seq}
+}
+
+func positionOf(pos *goodhartv1.Position) machine.Position {
+	return machine.Position{W: pos.GetW(), P: pos.GetP(), Seq: pos.GetSeq()}
+}
+
+func (p *partition) close() {
+	if p.merge != nil {
+		p.merge.close()
+	}
+}

@@ -1,0 +1,213 @@
+package fold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// noOffset is what the group reports for a partition it never committed.
+const noOffset = -1
+
+// readStall is how long a restore waits for the next record before it gives up.
+const readStall = 30 * time.Second
+
+// restore returns a partition as it was at its last commit. committed is the
+// group's offset, or noOffset; the returned offset is where to go on, which
+// differs from committed only if the group has lost its offset.
+func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*partition, error) {
+	p := newPartition(cfg, id)
+	records, err := loadState(ctx, cfg, id)
+	if err != nil {
+		return nil, fmt.Errorf("load state of partition %d: %w", id, err)
+	}
+	raw, ok := records[string(headerKey)]
+	if !ok {
+		if committed != noOffset {
+			return nil, errFatal{fmt.Errorf("partition %d has a committed offset (%d) and no state in %s: its state is lost, rebuild it in a new generation", id, committed, cfg.Stage.State)}
+		}
+		start, err := logStart(ctx, cfg, id)
+		if err != nil {
+			return nil, err
+		}
+		p.applied = start
+		p.snapshots.begin(start)
+		return p, nil
+	}
+	header := &goodhartv1.SnapshotHeader{}
+	if err := header.UnmarshalVT(raw); err != nil {
+		return nil, errFatal{fmt.Errorf("decode header of partition %d: %w", id, err)}
+	}
+	if err := p.resume(ctx, cfg, header, records, committed); err != nil {
+		return nil, fmt.Errorf("restore partition %d: %w", id, err)
+	}
+	return p, nil
+}
+
+func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.SnapshotHeader, records map[string][]byte, committed int64) error {
+	if h.Format != snapshotFormat {
+		return errFatal{fmt.Errorf("snapshot format %d, this program reads %d", h.Format, snapshotFormat)}
+	}
+	if committed != noOffset && committed != h.CommittedOffset {
+		return errFatal{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, h.CommittedOffset)}
+	}
+	if len(h.NextSeq) != len(p.nextSeq) || p.merge != nil && len(h.UpstreamW) != len(p.merge.last) {
+		return errFatal{errors.New("partition counts differ from those of the state: they change only with a new generation")}
+	}
+	if err := p.machine.LoadHeader(h.Machine); err != nil {
+		return errFatal{fmt.Errorf("load header: %w", err)}
+	}
+	r, err := p.snapshots.load(p, h, records)
+	if err != nil {
+		return errFatal{err}
+	}
+	if err := p.replay(ctx, cfg, h, r); err != nil {
+		return err
+	}
+	copy(p.nextSeq, h.NextSeq)
+	p.announced = h.AnnouncedW
+	return nil
+}
+
+// replay folds the input from the restart offset to the committed one without
+// any output: it is all committed already.
+func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.SnapshotHeader, r replay) error {
+	p.machine.Rewind(r.w, r.at)
+	p.out.Silent = true
+	p.applied = r.from
+	err := readPartition(ctx, cfg.Client, cfg.Stage.Input, p.id, r.from, h.CommittedOffset, func(rec *kgo.Record) error {
+		return p.fold([]*kgo.Record{rec})
+	})
+	if err != nil {
+		return fmt.Errorf("replay %s from %d to %d: %w", cfg.Stage.Input, r.from, h.CommittedOffset, err)
+	}
+	p.applied = h.CommittedOffset
+	if p.merge != nil {
+		copy(p.merge.last, h.UpstreamW)
+		if err := p.releaseDue(); err != nil {
+			return err
+		}
+	}
+	p.out.Silent = false
+	p.machine.Resume()
+	if want := positionOf(h.Applied); r.from < h.CommittedOffset && p.position.Compare(want) != 0 && p.position.Seq != 0 {
+		return errFatal{fmt.Errorf("the replay ended at %+v, the state says %+v: the input is not the one that was folded", p.position, want)}
+	}
+	p.position = positionOf(h.Applied)
+	return nil
+}
+
+// loadState reads a partition of the state topic to its end: the newest value
+// of each key.
+func loadState(ctx context.Context, cfg *Config, id int32) (map[string][]byte, error) {
+	adm, closeAdm, err := admin(cfg.Client)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAdm()
+	// The group's offsets were fetched as stable, so no transaction of an
+	// earlier owner is open: the last stable offset is the end.
+	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	start, _ := starts.Lookup(cfg.Stage.State, id)
+	end, ok := ends.Lookup(cfg.Stage.State, id)
+	if !ok || end.Err != nil || start.Err != nil {
+		return nil, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(end.Err, start.Err))
+	}
+	state := map[string][]byte{}
+	err = readPartition(ctx, cfg.Client, cfg.Stage.State, id, start.Offset, end.Offset, func(rec *kgo.Record) error {
+		switch {
+		case rec.Attrs.IsControl():
+		case rec.Value == nil:
+			delete(state, string(rec.Key))
+		default:
+			state[string(rec.Key)] = rec.Value
+		}
+		return nil
+	}, kgo.KeepControlRecords())
+	return state, err
+}
+
+func logStart(ctx context.Context, cfg *Config, id int32) (int64, error) {
+	adm, closeAdm, err := admin(cfg.Client)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAdm()
+	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.Input)
+	if err != nil {
+		return 0, fmt.Errorf("list offsets: %w", err)
+	}
+	start, ok := starts.Lookup(cfg.Stage.Input, id)
+	if !ok || start.Err != nil {
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.Input, id, start.Err)
+	}
+	if start.Offset > 0 {
+		return 0, errFatal{fmt.Errorf("%s/%d begins at offset %d and there is no state: what lies before is lost, start a new generation", cfg.Stage.Input, id, start.Offset)}
+	}
+	return 0, nil
+}
+
+func admin(opts []kgo.Opt) (*kadm.Client, func(), error) {
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open client: %w", err)
+	}
+	return kadm.NewClient(cl), cl.Close, nil
+}
+
+// readPartition calls apply for each committed record of [from, to). It ends at
+// the offset, not at the last record: behind the last record may lie control
+// records and gaps.
+func readPartition(ctx context.Context, client []kgo.Opt, topic string, id int32, from, to int64, apply func(*kgo.Record) error, more ...kgo.Opt) error {
+	if from >= to {
+		return nil
+	}
+	opts := append([]kgo.Opt{
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {id: kgo.NewOffset().At(from)}}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+	}, append(client, more...)...)
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("open reader: %w", err)
+	}
+	defer cl.Close()
+	for next := from; next < to; {
+		pollCtx, cancel := context.WithTimeout(ctx, readStall)
+		fetches := cl.PollFetches(pollCtx)
+		stalled := pollCtx.Err() != nil
+		cancel()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if stalled {
+			return fmt.Errorf("no record within %v at offset %d of %d", readStall, next, to)
+		}
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		for iter := fetches.RecordIter(); !iter.Done(); {
+			rec := iter.Next()
+			if next = rec.Offset + 1; rec.Offset >= to {
+				break
+			}
+			if err := apply(rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

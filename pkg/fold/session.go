@@ -1,0 +1,297 @@
+package fold
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
+)
+
+// session is one membership in the consumer group and one transactional
+// producer. The loop owns everything except assigned, which the client's
+// callbacks fill.
+type session struct {
+	cfg     *Config
+	metrics *metrics
+	txn     *kgo.GroupTransactSession
+
+	partitions map[int32]*partition
+	// stopped partitions had an output that Kafka refuses for good.
+	stopped map[int32]bool
+
+	mu       sync.Mutex
+	assigned map[int32]int64 // to restore, with the group's offset
+	revoked  map[int32]bool
+	handoff  bool // somebody waits for a rebalance
+}
+
+// pollWait bounds a poll without records, so that assignments are noticed.
+const pollWait = 500 * time.Millisecond
+
+func runSession(ctx context.Context, cfg *Config, m *metrics) error {
+	s := &session{
+		cfg:        cfg,
+		metrics:    m,
+		partitions: map[int32]*partition{},
+		stopped:    map[int32]bool{},
+		assigned:   map[int32]int64{},
+		revoked:    map[int32]bool{},
+	}
+	txn, err := kgo.NewGroupTransactSession(append(slices.Clone(cfg.Client), s.options()...)...)
+	if err != nil {
+		return errFatal{fmt.Errorf("open session: %w", err)}
+	}
+	s.txn = txn
+	defer func() {
+		txn.CloseAllowingRebalance()
+		for _, p := range s.partitions {
+			p.close()
+		}
+	}()
+	for ctx.Err() == nil {
+		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return s.leave(ctx)
+}
+
+// leave ends with a transaction over whatever has arrived: it carries the whole
+// state of its partitions, so that the next owner has nothing to replay. Without
+// records there is no commit that would fence a member the group has already
+// replaced, so an idle session leaves nothing behind.
+func (s *session) leave(ctx context.Context) error {
+	if err := s.settle(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	fetches, err := s.poll(context.WithoutCancel(ctx), pollWait, s.cfg.MaxRecords)
+	if err != nil || fetches.NumRecords() == 0 {
+		return err
+	}
+	return s.transact(ctx, fetches)
+}
+
+func (s *session) options() []kgo.Opt {
+	instance := s.cfg.Stage.Group + "." + s.cfg.Instance
+	return []kgo.Opt{
+		kgo.ConsumerGroup(s.cfg.Stage.Group),
+		kgo.ConsumeTopics(s.cfg.Stage.Input),
+		kgo.InstanceID(instance),
+		// Stable, so that a restart fences what its dead predecessor left open
+		// instead of waiting for the transaction to time out.
+		kgo.TransactionalID(instance),
+		kgo.TransactionTimeout(15 * time.Second),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(1 << 20),
+		kgo.MaxBufferedRecords(1 << 20),
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, parts map[string][]int32) {
+			// Nothing may be fetched before its state is restored.
+			cl.PauseFetchPartitions(parts)
+		}),
+		kgo.OnOffsetsFetched(s.offsetsFetched),
+		kgo.OnPartitionsRevoked(s.partitionsRevoked),
+		kgo.OnPartitionsCallbackBlocked(func(context.Context, *kgo.Client) {
+			s.mu.Lock()
+			s.handoff = true
+			s.mu.Unlock()
+		}),
+	}
+}
+
+func (s *session) offsetsFetched(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add := func(partition int32, offset int64) {
+		s.assigned[partition] = max(offset, noOffset)
+		delete(s.revoked, partition)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			add(p.Partition, p.Offset)
+		}
+	}
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				add(p.Partition, p.Offset)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) partitionsRevoked(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range parts[s.cfg.Stage.Input] {
+		s.revoked[id] = true
+		delete(s.assigned, id)
+	}
+}
+
+// turn is one round: take over new partitions, collect records for one
+// interval, commit what follows from them.
+func (s *session) turn(ctx context.Context) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	fetches, err := s.poll(ctx, pollWait, s.cfg.MaxRecords)
+	if err != nil {
+		return err
+	}
+	if fetches.NumRecords() == 0 {
+		s.txn.AllowRebalance()
+		return nil
+	}
+	defer s.txn.AllowRebalance()
+	return s.transact(ctx, fetches)
+}
+
+// settle drops partitions that were taken away and restores those that were
+// given.
+func (s *session) settle(ctx context.Context) error {
+	s.mu.Lock()
+	for id := range s.revoked {
+		s.drop(id)
+	}
+	clear(s.revoked)
+	assigned := s.assigned
+	s.assigned = map[int32]int64{}
+	s.mu.Unlock()
+	if len(assigned) == 0 {
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(assigned)) {
+		s.drop(id)
+		if err := s.adopt(ctx, id, assigned[id]); err != nil {
+			return err
+		}
+	}
+	if s.cfg.Ready != nil {
+		s.cfg.Ready()
+	}
+	return nil
+}
+
+func (s *session) drop(id int32) {
+	if p := s.partitions[id]; p != nil {
+		p.close()
+		delete(s.partitions, id)
+	}
+	delete(s.stopped, id)
+}
+
+func (s *session) adopt(ctx context.Context, id int32, committed int64) error {
+	began := time.Now()
+	p, err := restore(ctx, s.cfg, id, committed)
+	if err != nil {
+		return err
+	}
+	s.partitions[id] = p
+	s.metrics.restores.Inc()
+	s.metrics.restoreTime.Observe(time.Since(began).Seconds())
+	s.cfg.Log.Info("partition restored", "stage", s.cfg.Stage.Name, "partition", id, "offset", p.applied, "took", time.Since(began))
+	input := s.cfg.Stage.Input
+	if committed == noOffset && p.applied > 0 {
+		s.cfg.Log.Warn("group offset was missing, taken from the state", "stage", s.cfg.Stage.Name, "partition", id, "offset", p.applied)
+		s.txn.Client().SetOffsets(map[string]map[int32]kgo.EpochOffset{input: {id: {Epoch: -1, Offset: p.applied}}})
+	}
+	s.txn.Client().ResumeFetchPartitions(map[string][]int32{input: {id}})
+	return nil
+}
+
+// poll returns the next records. Fetch errors that the client retries by itself
+// are logged; those it does not are returned.
+func (s *session) poll(ctx context.Context, wait time.Duration, limit int) (kgo.Fetches, error) {
+	pollCtx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	fetches := s.txn.PollRecords(pollCtx, limit)
+	var fatal error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			return
+		}
+		fatal = errors.Join(fatal, fmt.Errorf("fetch %s/%d: %w", topic, partition, err))
+	})
+	return fetches, fatal
+}
+
+// fold gives the fetched records to their partitions, which work in parallel.
+func (s *session) fold(fetches kgo.Fetches) (int, error) {
+	work := map[*partition][][]*kgo.Record{}
+	records := 0
+	var stray error
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		p := s.partitions[f.Partition]
+		switch {
+		case len(f.Records) == 0:
+		case p == nil || s.stopped[f.Partition]:
+			// Committing these unread would lose them.
+			stray = fmt.Errorf("records of partition %d, which is not in service", f.Partition)
+		default:
+			records += len(f.Records)
+			s.observe(p, f)
+			work[p] = append(work[p], f.Records)
+		}
+	})
+	if stray != nil {
+		return 0, stray
+	}
+	var group errgroup.Group
+	for p, batches := range work {
+		group.Go(func() error {
+			for _, batch := range batches {
+				if err := p.fold(batch); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return records, errFatal{err}
+	}
+	return records, nil
+}
+
+func (s *session) observe(p *partition, f kgo.FetchTopicPartition) {
+	label := strconv.Itoa(int(p.id))
+	last := f.Records[len(f.Records)-1]
+	s.metrics.records.WithLabelValues(label).Add(float64(len(f.Records)))
+	s.metrics.lag.WithLabelValues(label).Set(float64(f.HighWatermark - last.Offset - 1))
+	s.metrics.lagSeconds.WithLabelValues(label).Set(time.Since(last.Timestamp).Seconds())
+}
+
+// gauges reports where a partition stands after a transaction.
+func (s *session) gauges(p *partition, now time.Time) {
+	label := strconv.Itoa(int(p.id))
+	s.metrics.watermark.WithLabelValues(label).Set(float64(p.machine.W()) / 1000)
+	if p.merge == nil {
+		return
+	}
+	held, spilled := p.merge.size()
+	s.metrics.held.WithLabelValues(label).Set(float64(held))
+	s.metrics.spilled.WithLabelValues(label).Set(float64(spilled))
+	if low := p.merge.low(); low != p.low || p.stalledSince.IsZero() {
+		p.low, p.stalledSince = low, now
+	}
+	stalled := 0.0
+	if now.Sub(p.stalledSince) > time.Minute {
+		stalled = 1
+	}
+	s.metrics.stalled.WithLabelValues(label).Set(stalled)
+}

@@ -1,0 +1,337 @@
+package fold
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// snapshotFormat is raised when snapshots of an older program cannot be read
+// any more.
+const snapshotFormat = 1
+
+// maxChunk is the largest piece of a snapshot in one record.
+const maxChunk = 512 << 10
+
+// headerKey is the key of the header record in a state topic.
+var headerKey = []byte("h")
+
+// snapshotter decides which pieces of a machine's state go into a transaction.
+type snapshotter interface {
+	// next returns the state records for the transaction that ends now. With
+	// all, it returns whatever makes the next restore start here.
+	next(p *partition, now time.Time, all bool) ([]*kgo.Record, error)
+	// describe adds to the header what a restore needs.
+	describe(h *goodhartv1.SnapshotHeader)
+	// begin tells an empty partition where its input starts.
+	begin(offset int64)
+	// load reads the newest records of a state partition, by key, into the
+	// machine, and returns where the replay starts.
+	load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error)
+}
+
+// replay is where and how a restored machine catches up.
+type replay struct {
+	from int64              // input offset
+	w    int64              // watermark there
+	at   []machine.Position // per shard: already in its snapshot
+}
+
+// rolling snapshots shard by shard, each at its own position, all of them once
+// per period; the period grows with the state so that the rate stays bounded.
+type rolling struct {
+	period time.Duration
+	rate   int
+	topic  string
+
+	at      []machine.Position
+	w       []int64
+	restart []int64
+	chunks  []int
+
+	cursor     int
+	cycleStart time.Time
+	cycleBytes int
+	stretch    time.Duration // period of the current cycle
+}
+
+func newRolling(cfg *Config, shards int) *rolling {
+	s := &rolling{
+		period:  cfg.SnapshotPeriod,
+		rate:    cfg.SnapshotRate,
+		topic:   cfg.Stage.State,
+		at:      make([]machine.Position, shards),
+		w:       make([]int64, shards),
+		restart: make([]int64, shards),
+		chunks:  make([]int, shards),
+		stretch: cfg.SnapshotPeriod,
+	}
+	for i := range s.w {
+		s.w[i] = math.MinInt64
+	}
+	return s
+}
+
+func (s *rolling) begin(offset int64) {
+	for i := range s.restart {
+		s.restart[i] = offset
+	}
+}
+
+func (s *rolling) next(p *partition, now time.Time, all bool) ([]*kgo.Record, error) {
+	if all {
+		s.cursor = 0
+	}
+	if s.cursor == len(s.at) || s.cycleStart.IsZero() {
+		s.stretch = max(s.period, time.Duration(float64(s.cycleBytes)/float64(s.rate)*float64(time.Second)))
+		if !s.cycleStart.IsZero() && now.Sub(s.cycleStart) < s.stretch {
+			return nil, nil
+		}
+		s.cursor, s.cycleStart, s.cycleBytes = 0, now, 0
+	}
+	// The first transaction of a cycle already takes a share.
+	due := 1 + int(float64(len(s.at))*float64(now.Sub(s.cycleStart))/float64(s.stretch))
+	if all {
+		due = len(s.at)
+	}
+	var records []*kgo.Record
+	for ; s.cursor < min(due, len(s.at)); s.cursor++ {
+		shard, err := s.shard(p, s.cursor)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, shard...)
+	}
+	return records, nil
+}
+
+func (s *rolling) shard(p *partition, shard int) ([]*kgo.Record, error) {
+	s.at[shard] = p.position
+	s.w[shard] = p.machine.W()
+	s.restart[shard] = p.restartOffset()
+	data := p.machine.AppendShard(nil, shard)
+	s.cycleBytes += len(data)
+	records, err := chunk(s.topic, p.id, "s/"+strconv.Itoa(shard), data, &goodhartv1.SnapshotChunk{
+		Format:        snapshotFormat,
+		Position:      positionProto(p.position),
+		W:             s.w[shard],
+		RestartOffset: s.restart[shard],
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := len(records)
+	for i := n; i < s.chunks[shard]; i++ {
+		records = append(records, &kgo.Record{Topic: s.topic, Partition: p.id, Key: chunkKey("s/"+strconv.Itoa(shard), i)})
+	}
+	s.chunks[shard] = n
+	return records, nil
+}
+
+func (s *rolling) describe(h *goodhartv1.SnapshotHeader) {
+	h.RestartOffset = math.MaxInt64
+	for _, offset := range s.restart {
+		h.RestartOffset = min(h.RestartOffset, offset)
+	}
+}
+
+func (s *rolling) load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error) {
+	for shard := range s.at {
+		first, data, n, err := unchunk("s/"+strconv.Itoa(shard), records)
+		if err != nil {
+			return replay{}, fmt.Errorf("shard %d: %w", shard, err)
+		}
+		if first == nil {
+			s.restart[shard] = h.RestartOffset
+			continue
+		}
+		if err := p.machine.LoadShard(shard, data); err != nil {
+			return replay{}, fmt.Errorf("shard %d: %w", shard, err)
+		}
+		s.at[shard], s.w[shard] = positionOf(first.Position), first.W
+		s.restart[shard], s.chunks[shard] = first.RestartOffset, n
+	}
+	r := replay{from: h.RestartOffset, w: math.MaxInt64, at: s.at}
+	for shard, offset := range s.restart {
+		if offset == r.from {
+			r.w = min(r.w, s.w[shard])
+		}
+	}
+	return r, nil
+}
+
+// whole snapshots a machine whose keys are not independent: the state at one
+// position, its chunks spread over the following transactions under the epoch
+// that is not in force, which the header adopts with the last chunk.
+type whole struct {
+	period time.Duration
+	rate   int
+	topic  string
+
+	epoch    uint64 // in force; 0: none
+	position machine.Position
+	w        int64
+	restart  int64
+	chunks   [2]int // written per parity of the epoch
+
+	writing     []*kgo.Record // rest of the coming epoch
+	coming      *goodhartv1.SnapshotChunk
+	comingCount int
+	started     time.Time
+	bytes       int
+}
+
+func newWhole(cfg *Config) *whole {
+	return &whole{period: cfg.SnapshotPeriod, rate: cfg.SnapshotRate, topic: cfg.Stage.State, w: math.MinInt64}
+}
+
+func (s *whole) begin(offset int64) { s.restart = offset }
+
+func (s *whole) next(p *partition, now time.Time, all bool) ([]*kgo.Record, error) {
+	if all {
+		s.writing, s.coming = nil, nil
+	}
+	if s.coming == nil {
+		stretch := max(s.period, time.Duration(float64(s.bytes)/float64(s.rate)*float64(time.Second)))
+		if !all && !s.started.IsZero() && now.Sub(s.started) < stretch {
+			return nil, nil
+		}
+		if err := s.encode(p, now); err != nil {
+			return nil, err
+		}
+	}
+	records, size := s.writing, 0
+	for i, rec := range s.writing {
+		size += len(rec.Value)
+		if !all && size > s.rate/4 {
+			records = s.writing[:i+1]
+			break
+		}
+	}
+	s.writing = s.writing[len(records):]
+	if len(s.writing) == 0 {
+		s.adopt()
+	}
+	return records, nil
+}
+
+func (s *whole) encode(p *partition, now time.Time) error {
+	s.started = now
+	data := p.machine.AppendShard(nil, 0)
+	s.bytes = len(data)
+	s.coming = &goodhartv1.SnapshotChunk{
+		Format:        snapshotFormat,
+		Position:      positionProto(p.position),
+		W:             p.machine.W(),
+		RestartOffset: p.restartOffset(),
+	}
+	parity := (s.epoch + 1) % 2
+	prefix := "w/" + strconv.FormatUint(parity, 10)
+	records, err := chunk(s.topic, p.id, prefix, data, s.coming)
+	if err != nil {
+		return err
+	}
+	s.comingCount = len(records)
+	for i := s.comingCount; i < s.chunks[parity]; i++ {
+		records = append(records, &kgo.Record{Topic: s.topic, Partition: p.id, Key: chunkKey(prefix, i)})
+	}
+	s.chunks[parity] = s.comingCount
+	s.writing = records
+	return nil
+}
+
+func (s *whole) adopt() {
+	s.epoch++
+	s.position, s.w, s.restart = positionOf(s.coming.Position), s.coming.W, s.coming.RestartOffset
+	s.coming = nil
+}
+
+func (s *whole) describe(h *goodhartv1.SnapshotHeader) {
+	h.RestartOffset = s.restart
+	h.Epoch = s.epoch
+	h.EpochPosition = positionProto(s.position)
+}
+
+func (s *whole) load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error) {
+	s.restart = h.RestartOffset
+	for parity := range s.chunks {
+		for s.chunks[parity] = 0; ; s.chunks[parity]++ {
+			if _, ok := records[string(chunkKey("w/"+strconv.Itoa(parity), s.chunks[parity]))]; !ok {
+				break
+			}
+		}
+	}
+	if h.Epoch == 0 {
+		return replay{from: h.RestartOffset, w: math.MinInt64, at: make([]machine.Position, 1)}, nil
+	}
+	first, data, _, err := unchunk("w/"+strconv.FormatUint(h.Epoch%2, 10), records)
+	if err != nil {
+		return replay{}, err
+	}
+	if first == nil || positionOf(first.Position) != positionOf(h.EpochPosition) {
+		return replay{}, fmt.Errorf("snapshot of epoch %d is missing", h.Epoch)
+	}
+	if err := p.machine.LoadShard(0, data); err != nil {
+		return replay{}, err
+	}
+	s.epoch, s.position, s.w = h.Epoch, positionOf(first.Position), first.W
+	return replay{from: h.RestartOffset, w: first.W, at: []machine.Position{s.position}}, nil
+}
+
+func chunkKey(prefix string, i int) []byte { return []byte(prefix + "/" + strconv.Itoa(i)) }
+
+// chunk cuts data into records of at most maxChunk, at least one; the first
+// carries the count and what like holds.
+func chunk(topic string, partition int32, prefix string, data []byte, like *goodhartv1.SnapshotChunk) ([]*kgo.Record, error) {
+	count := max(1, (len(data)+maxChunk-1)/maxChunk)
+	records := make([]*kgo.Record, count)
+	for i := range records {
+		piece := &goodhartv1.SnapshotChunk{
+			Format: like.Format, Position: like.Position, W: like.W, RestartOffset: like.RestartOffset,
+			Data: data[i*maxChunk : min(len(data), (i+1)*maxChunk)],
+		}
+		if i == 0 {
+			piece.Count = uint32(count)
+		}
+		value, err := piece.MarshalVT()
+		if err != nil {
+			return nil, fmt.Errorf("encode snapshot: %w", err)
+		}
+		records[i] = &kgo.Record{Topic: topic, Partition: partition, Key: chunkKey(prefix, i), Value: value}
+	}
+	return records, nil
+}
+
+// unchunk puts the pieces under prefix together; first is nil if there are none.
+func unchunk(prefix string, records map[string][]byte) (first *goodhartv1.SnapshotChunk, data []byte, count int, err error) {
+	for i := 0; first == nil || i < count; i++ {
+		value, ok := records[string(chunkKey(prefix, i))]
+		if !ok && i == 0 {
+			return nil, nil, 0, nil
+		}
+		if !ok {
+			return nil, nil, 0, fmt.Errorf("chunk %d of %d is missing", i, count)
+		}
+		piece := &goodhartv1.SnapshotChunk{}
+		if err := piece.UnmarshalVT(value); err != nil {
+			return nil, nil, 0, fmt.Errorf("decode chunk %d: %w", i, err)
+		}
+		if piece.Format != snapshotFormat {
+			return nil, nil, 0, fmt.Errorf("snapshot format %d, this program reads %d", piece.Format, snapshotFormat)
+		}
+		if first == nil {
+			first, count = piece, int(piece.Count)
+		}
+		if positionOf(piece.Position) != positionOf(first.Position) {
+			return nil, nil, 0, fmt.Errorf("chunk %d is of another snapshot", i)
+		}
+		data = append(data, piece.Data...)
+	}
+	return first, data, count, nil
+}
