@@ -107,6 +107,11 @@ func (p Params) funcs() template.FuncMap {
 		"from":      p.from,
 		"server":    func() bool { return p.Kind != Embedded },
 		"cluster":   func() bool { return p.Kind == Cluster },
+		"rollups":   rollups,
+		"list":      func(items ...string) []string { return items },
+
+		"cacheWrite": cacheWrite,
+		"noTokens":   noTokens,
 	}
 }
 
@@ -150,4 +155,34 @@ func (p Params) from(table string) string {
 		return DatabaseCore + "." + table + "_all"
 	}
 	return DatabaseCore + "." + table
+}
+
+// rollup is a usage rollup that counts persons and latencies.
+type rollup struct {
+	// Name of the time column and of the table after usage_.
+	Name string
+	// Type of the time column.
+	Type string
+	// Start is the expression over core.usage AS u.
+	Start string
+}
+
+func rollups() []rollup {
+	return []rollup{
+		{Name: "hour", Type: "DateTime('UTC')", Start: "toStartOfHour(toDateTime(u.event_time, 'UTC'))"},
+		{Name: "day", Type: "Date", Start: "toDate(toDateTime(u.event_time, 'UTC'), 'UTC')"},
+	}
+}
+
+// cacheWrite sums the three classes of cache writes of a row; NULL if it states
+// none of them.
+func cacheWrite(alias string) string {
+	return strings.ReplaceAll("if(isNull(coalesce(@.cache_write_5m_tokens, @.cache_write_1h_tokens, @.cache_write_tokens)), NULL, "+
+		"ifNull(@.cache_write_5m_tokens, 0) + ifNull(@.cache_write_1h_tokens, 0) + ifNull(@.cache_write_tokens, 0))", "@", alias)
+}
+
+// noTokens says whether a row states no token count at all.
+func noTokens(alias string) string {
+	return strings.ReplaceAll("isNull(coalesce(@.input_uncached_tokens, @.cache_read_tokens, @.cache_write_5m_tokens, "+
+		"@.cache_write_1h_tokens, @.cache_write_tokens, @.output_tokens))", "@", alias)
 }

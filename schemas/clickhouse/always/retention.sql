@@ -17,3 +17,10 @@ ALTER TABLE core.kpi_health {{onCluster}} MODIFY TTL week_start + toIntervalDay(
 ALTER TABLE core.signals {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.signal_evidence {{onCluster}} MODIFY TTL toDateTime(w) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.self {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});
+
+ALTER TABLE core.usage_minute {{onCluster}} MODIFY TTL minute + toIntervalDay({{.Retention.Minute}});
+ALTER TABLE core.usage_hour {{onCluster}} MODIFY TTL hour + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.usage_day {{onCluster}} MODIFY TTL day + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.outcomes_day {{onCluster}} MODIFY TTL day + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.quality_hour {{onCluster}} MODIFY TTL hour + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.ticks_minute {{onCluster}} MODIFY TTL minute + toIntervalDay({{.Retention.Aggregates}});

@@ -102,12 +102,15 @@ type DeadLetter struct {
 	// Key names and value types, no values, cut at 2 KiB.
 	Shape string `protobuf:"bytes,10,opt,name=shape,proto3" json:"shape,omitempty"`
 	// Where the record lay, for stages after the collector.
-	Topic         string `protobuf:"bytes,11,opt,name=topic,proto3" json:"topic,omitempty"`
-	Partition     int32  `protobuf:"varint,12,opt,name=partition,proto3" json:"partition,omitempty"`
-	Offset        int64  `protobuf:"varint,13,opt,name=offset,proto3" json:"offset,omitempty"`
-	Key           []byte `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
-	Value         []byte `protobuf:"bytes,15,opt,name=value,proto3" json:"value,omitempty"`
-	Credential    string `protobuf:"bytes,16,opt,name=credential,proto3" json:"credential,omitempty"`
+	Topic      string `protobuf:"bytes,11,opt,name=topic,proto3" json:"topic,omitempty"`
+	Partition  int32  `protobuf:"varint,12,opt,name=partition,proto3" json:"partition,omitempty"`
+	Offset     int64  `protobuf:"varint,13,opt,name=offset,proto3" json:"offset,omitempty"`
+	Key        []byte `protobuf:"bytes,14,opt,name=key,proto3" json:"key,omitempty"`
+	Value      []byte `protobuf:"bytes,15,opt,name=value,proto3" json:"value,omitempty"`
+	Credential string `protobuf:"bytes,16,opt,name=credential,proto3" json:"credential,omitempty"`
+	// How many refused records this letter stands for; absent means one. The
+	// collector gives the first thousand of a request a letter each.
+	Records       int64 `protobuf:"varint,17,opt,name=records,proto3" json:"records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,11 +257,18 @@ func (x *DeadLetter) GetCredential() string {
 	return ""
 }
 
+func (x *DeadLetter) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
 var File_goodhart_v1_dead_proto protoreflect.FileDescriptor
 
 const file_goodhart_v1_dead_proto_rawDesc = "" +
 	"\n" +
-	"\x16goodhart/v1/dead.proto\x12\vgoodhart.v1\"\xa2\x03\n" +
+	"\x16goodhart/v1/dead.proto\x12\vgoodhart.v1\"\xbc\x03\n" +
 	"\n" +
 	"DeadLetter\x12(\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\x12.goodhart.v1.StageR\x05stage\x12\x16\n" +
@@ -280,7 +290,8 @@ const file_goodhart_v1_dead_proto_rawDesc = "" +
 	"\x05value\x18\x0f \x01(\fR\x05value\x12\x1e\n" +
 	"\n" +
 	"credential\x18\x10 \x01(\tR\n" +
-	"credential*z\n" +
+	"credential\x12\x18\n" +
+	"\arecords\x18\x11 \x01(\x03R\arecords*z\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTAGE_COLLECTOR\x10\x01\x12\x10\n" +

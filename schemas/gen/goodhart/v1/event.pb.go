@@ -1783,7 +1783,10 @@ type Tick struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Stable id of the collector process.
 	Collector string `protobuf:"bytes,1,opt,name=collector,proto3" json:"collector,omitempty"`
-	// Grows by one with each round of ticks.
+	// Grows by one with each tick of this collector to this partition, from 1 and
+	// without gaps. A tick that was not acknowledged is repeated under its number
+	// with the same tallies and a later time: tallies of a number seen before do
+	// not count again.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// What the collector refused or dead-lettered since the round before; sent
 	// to one partition of the round only.
