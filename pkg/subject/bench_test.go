@@ -1,0 +1,127 @@
+package subject
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// benchFact is a Claude Code request as the ledger passes it on.
+func benchFact(rng *rand.Rand, subject string, w, t int64, seq uint64) *goodhartv1.Fact {
+	id := make([]byte, 16)
+	for i := range id {
+		id[i] = byte(rng.Uint32())
+	}
+	n := func(most int64) *int64 { v := rng.Int64N(most); return &v }
+	return &goodhartv1.Fact{
+		W: w, P: 3, Seq: seq,
+		Kind:       goodhartv1.FactKind_FACT_KIND_USAGE,
+		AcceptedMs: t + 900,
+		Event: &goodhartv1.Event{
+			Kind: goodhartv1.EventKind_EVENT_KIND_USAGE, Tenant: "acme", Source: "claude-code",
+			Signal: goodhartv1.Signal_SIGNAL_LOG, EventId: id, RequestKey: id, TimeMs: t, ReceivedMs: t + 700,
+			Conversation: "0123456789abcdef0123456789abcdef", Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE,
+			Subject: subject, Team: "payments", Role: "engineer",
+			IdentityType:   goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN,
+			IdentityMethod: goodhartv1.IdentityMethod_IDENTITY_METHOD_EMAIL,
+			Credential:     "team-key-1", Tool: "claude-code", ToolVersion: "2.1.9",
+			Transport: goodhartv1.Transport_TRANSPORT_OTLP_HTTP, AdapterVersion: "1",
+			Prompt: "fedcba9876543210fedcba9876543210", SchemaVersion: 1,
+			Usage: &goodhartv1.Usage{
+				OperationName: "chat", ProviderName: "anthropic", RequestModel: "claude-sonnet-5",
+				ResponseModel: "claude-sonnet-5", Model: "claude-sonnet-5",
+				InputUncachedTokens: n(4000), CacheReadTokens: n(90000), CacheWrite_5MTokens: n(9000),
+				OutputTokens: n(3000), CostNanos: n(400e6),
+				CostBasis: goodhartv1.CostBasis_COST_BASIS_ESTIMATED, PriceVersion: "2026-09", PriceTier: "standard",
+				DurationMs: n(30000), Status: goodhartv1.Status_STATUS_OK,
+				Granularity: goodhartv1.Granularity_GRANULARITY_REQUEST, QuerySource: "main",
+			},
+		},
+	}
+}
+
+// benchRecords makes the log of one partition: facts a minute, evenly.
+func benchRecords(b *testing.B, subjects, perMinute, n int) []machine.Record {
+	b.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	records := make([]machine.Record, n)
+	start := int64(1_767_225_600_000)
+	for i := range records {
+		name := fmt.Sprintf("p_%032x", rng.IntN(subjects))
+		w := start + int64(i)*60_000/int64(perMinute)
+		fact := benchFact(rng, name, w, w+rng.Int64N(30_000), uint64(i))
+		value, err := fact.MarshalVT()
+		if err != nil {
+			b.Fatal(err)
+		}
+		records[i] = machine.Record{
+			Position: machine.Position{W: w, P: 3, Seq: uint64(i)},
+			Key:      []byte("acme|" + name), Value: value,
+		}
+	}
+	return records
+}
+
+func BenchmarkStep(b *testing.B) {
+	for _, bench := range []struct {
+		name                string
+		subjects, perMinute int
+	}{
+		{"200_subjects_60k_a_minute", 200, 60_000},
+		{"5k_subjects_600k_a_minute", 5_000, 600_000},
+		{"20k_subjects_60k_a_minute", 20_000, 60_000},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			const n = 1 << 17
+			records := benchRecords(b, bench.subjects, bench.perMinute, n)
+			f := New(Config{Partitions: 8})
+			var out machine.Outputs
+			b.SetBytes(int64(len(records[0].Value)))
+			b.ReportAllocs()
+			span := records[n-1].Position.W - records[0].Position.W
+			i, turn := 0, int64(0)
+			for b.Loop() {
+				r := records[i]
+				r.Position.W += turn * span // event times fall behind: deltas after the first turn
+				f.Step(&r, &out)
+				if i++; i == n {
+					i = 0
+					f, turn = New(Config{Partitions: 8}), 0
+				}
+				if i&4095 == 0 {
+					out.Reset()
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	record := benchRecords(b, 1, 60_000, 1)[0]
+	b.Run("by_hand", func(b *testing.B) {
+		var in fact
+		b.ReportAllocs()
+		for b.Loop() {
+			in.decode(record.Value)
+		}
+	})
+	b.Run("generated_unsafe", func(b *testing.B) {
+		var m goodhartv1.Fact
+		b.ReportAllocs()
+		for b.Loop() {
+			m = goodhartv1.Fact{Event: m.Event}
+			if m.Event != nil {
+				usage := m.Event.Usage
+				m.Event.Reset()
+				m.Event.Usage = usage
+				m.Event.Usage.Reset()
+			}
+			if err := m.UnmarshalVTUnsafe(record.Value); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
