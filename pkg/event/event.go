@@ -24,9 +24,32 @@ type Draft struct {
 	Conversation, ParentConversation, Prompt, Repository string
 	// RawID is the source's stable raw id, the last resort for the Kafka key.
 	RawID string
-	Actor Actor
+	// Commit is the full sha of a commit that the activity made, or empty.
+	Commit string
+	Actor  Actor
+	// Outcome holds the raw ids of an outcome; nil for other kinds.
+	Outcome *OutcomeIDs
 	// Path says where the record lay in the request body.
 	Path string
+}
+
+// OutcomeIDs are the raw ids of an outcome object and of those who touched it;
+// each may be empty.
+type OutcomeIDs struct {
+	// Object is the natural id of the object: host, repository, kind and number,
+	// as ObjectID spells it.
+	Object            string
+	MergeSHA, HeadSHA string
+	MergedBy          Actor
+	Reviewers         []Actor
+	// Closes, Reverts and CherryPicks name other objects or commits.
+	Closes, Reverts, CherryPicks []Ref
+}
+
+// Ref names an outcome object, or a commit by its full sha.
+type Ref struct {
+	Object string
+	SHA    string
 }
 
 // Actor is who did it, in the source's own words; every field may be empty.
@@ -60,6 +83,14 @@ type Rejection struct {
 	Hash  [32]byte
 	Size  int
 	Shape string
+}
+
+// Error is the reason and the detail.
+func (r *Rejection) Error() string {
+	if r.Field == "" {
+		return r.Path + ": " + r.Reason + ": " + r.Detail
+	}
+	return r.Path + ": " + r.Field + ": " + r.Reason + ": " + r.Detail
 }
 
 // Credential is what an API key stands for.
