@@ -1,0 +1,144 @@
+# goodhart: every command a developer or CI needs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN      := $(CURDIR)/.bin
+CACHE    := $(CURDIR)/.cache
+PACKAGES := ./schemas/... ./pkg/... ./services/...
+MODULES  := schemas pkg services
+
+# Pinned tools, built from source into .bin.
+BUF_VERSION       := v1.75.0
+GOLANGCI_VERSION  := v2.15.0
+PROTOC_GEN_GO     := v1.36.12
+VTPROTO_VERSION   := v0.6.0
+# The ClickHouse engine (ClickHouse 26.7) as npm ships it, and a client that is
+# not ours to test it with.
+CHDB_PACKAGE      := @chdb/lib-linux-x64-gnu
+CHDB_VERSION      := 26.7.3-stable.1
+CLICKHOUSE_CONNECT := 0.8.18
+
+CHDB   := $(CACHE)/chdb/package/libchdb.so
+VENV   := $(CACHE)/venv/ready
+GO     := go
+GOTEST := $(GO) test -p 2
+
+export GOBIN := $(BIN)
+export GOFLAGS ?= -buildvcs=false
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build goodhart and chserve into .bin
+	$(GO) build -o $(BIN)/goodhart ./services/cmd/goodhart
+	$(GO) build -o $(BIN)/chserve ./services/cmd/chserve
+
+.PHONY: test
+test: $(CHDB) $(VENV) ## Run every test, against the real engine and a real client
+	REQUIRE_TOOLS=1 $(GOTEST) -timeout 15m $(PACKAGES)
+
+.PHONY: race
+race: $(CHDB) ## Run the tests of what runs concurrently under the race detector
+	$(GOTEST) -race -short -timeout 20m $(PACKAGES)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint $(BIN)/buf ## Run the linters
+	$(BIN)/golangci-lint run $(PACKAGES)
+	cd schemas && $(BIN)/buf lint
+
+.PHONY: fmt
+fmt: $(BIN)/golangci-lint ## Format Go and protobuf sources
+	$(BIN)/golangci-lint fmt $(PACKAGES)
+
+.PHONY: tidy
+tidy: ## Tidy the three modules
+	for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy); done
+
+.PHONY: gen
+gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto ## Generate protobuf code and documentation
+	cd schemas && PATH="$(BIN):$$PATH" $(BIN)/buf generate
+	$(GO) generate $(PACKAGES)
+
+.PHONY: bench
+bench: $(CHDB) ## Run the benchmarks, five times each (BENCH=regexp COUNT=5)
+	$(GOTEST) -p 1 -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),5) $(PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME (30s)
+	@for pkg in $$($(GO) list $(PACKAGES)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg; \
+	  done; \
+	done
+
+.PHONY: demo
+demo: build $(CHDB) ## Run the whole pipeline on simulated traffic and compare with the truth
+	GOODHART_BIN=$(BIN) CHDB_LIB=$(CHDB) bash deploy/demo/demo.sh
+
+.PHONY: up
+up: build $(CHDB) ## Run the whole pipeline on its embedded defaults
+	$(BIN)/goodhart up --library $(CHDB)
+
+.PHONY: check
+check: ## Everything CI checks
+	$(MAKE) check-format check-boundaries check-generated lint
+	$(MAKE) test
+	$(MAKE) race
+	$(MAKE) check-bench
+
+.PHONY: check-format
+check-format: $(BIN)/golangci-lint
+	@diff=$$($(BIN)/golangci-lint fmt --diff $(PACKAGES)); if [ -n "$$diff" ]; then echo "$$diff"; echo "run make fmt"; exit 1; fi
+	for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) mod tidy -diff); done
+
+# The workspace hides imports that point the wrong way; one module alone does not.
+.PHONY: check-boundaries
+check-boundaries:
+	for m in $(MODULES); do (cd $$m && GOWORK=off $(GO) vet ./...); done
+
+.PHONY: check-generated
+check-generated: $(BIN)/buf
+	cd schemas && $(BIN)/buf breaking --against baseline.binpb
+	$(MAKE) gen
+	git diff --exit-code -- schemas/gen docs
+
+.PHONY: check-bench
+check-bench:
+	$(GOTEST) -p 1 -run '^$$' -bench . -benchtime 1x -short $(PACKAGES)
+
+.PHONY: tools
+tools: $(BIN)/golangci-lint $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto $(CHDB) $(VENV) ## Install the pinned tools and the ClickHouse engine
+
+$(BIN)/golangci-lint:
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+$(BIN)/buf:
+	$(GO) install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
+$(BIN)/protoc-gen-go:
+	$(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO)
+$(BIN)/protoc-gen-go-vtproto:
+	$(GO) install github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@$(VTPROTO_VERSION)
+
+# The engine is 566 MB: it is fetched once and kept in .cache.
+$(CHDB):
+	@mkdir -p $(CACHE)/chdb
+	@cd $(CACHE)/chdb && { npm pack --silent $(CHDB_PACKAGE)@$(CHDB_VERSION) >/dev/null && tar xzf *.tgz && rm -f *.tgz; } || { \
+	  echo "The ClickHouse engine ($(CHDB_PACKAGE)@$(CHDB_VERSION)) could not be fetched through npm."; \
+	  echo "Install npm (Node 20 or newer) and run 'make tools' again, put libchdb.so at $(CHDB) by hand,"; \
+	  echo "or set CLICKHOUSE_DSN to a ClickHouse server of version 26 or newer."; exit 1; }
+	@touch $@
+
+$(VENV):
+	python3 -m venv $(CACHE)/venv
+	$(CACHE)/venv/bin/pip install --quiet clickhouse-connect==$(CLICKHOUSE_CONNECT)
+	@touch $@
+
+.PHONY: hooks
+hooks: ## Use the repository's git hooks
+	git config core.hooksPath .githooks
+
+.PHONY: clean
+clean: ## Remove binaries and local state, keep fetched tools
+	rm -rf $(BIN)/goodhart $(BIN)/chserve .goodhart
