@@ -1,15 +1,12 @@
 package subject
 
 import (
-	"encoding/binary"
-
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
 // fact is what the fold needs of a Fact. Byte slices alias the record. It is
-// read by hand because the generated decoder allocates every optional number,
-// which costs more than all the rest of the fold (BENCH.md); a fuzz test holds
-// the two against each other.
+// read by hand because the generated decoder allocates every optional number
+// (BENCH.md); a fuzz test holds the two against each other.
 type fact struct {
 	kind          goodhartv1.FactKind
 	observational bool
@@ -27,238 +24,151 @@ type fact struct {
 
 // usage is what the fold needs of a Usage.
 type usage struct {
-	operation    []byte
-	model        []byte
-	uncached     int64
-	cacheRead    int64
-	cacheWrite5m int64
-	cacheWrite1h int64
-	cacheWrite   int64
-	output       int64
-	reasoning    int64
-	cost         int64
-	basis        goodhartv1.CostBasis
-	status       goodhartv1.Status
-	granularity  goodhartv1.Granularity
-	// has holds which of the optional counts are present, by field number.
-	has uint32
+	operation []byte
+	model     []byte
+	// numbers holds the varint fields by field number, has which are present.
+	numbers [32]int64
+	has     uint32
 }
 
-// Field numbers of Usage in usage.has.
+// Field numbers of Usage.
 const (
-	hasInput     = 1 << 6
-	hasCacheRead = 1 << 7
-	hasWrite5m   = 1 << 8
-	hasWrite1h   = 1 << 9
-	hasWrite     = 1 << 10
-	hasOutput    = 1 << 11
-	hasReasoning = 1 << 12
-	hasCache     = hasCacheRead | hasWrite5m | hasWrite1h | hasWrite
+	inputUncached = 6
+	cacheRead     = 7
+	cacheWrite5m  = 8
+	cacheWrite1h  = 9
+	cacheWrite    = 10
+	output        = 11
+	reasoning     = 12
+	costNanos     = 13
+	costBasis     = 14
+	status        = 20
+	granularity   = 24
+)
+
+// Sets of fields in usage.has.
+const (
+	hasCache  = 1<<cacheRead | 1<<cacheWrite5m | 1<<cacheWrite1h | 1<<cacheWrite
+	hasInput  = 1<<inputUncached | hasCache
+	hasOutput = 1 << output
 )
 
 // tokensUnknown reports whether a request lacks its input or its output count.
 // Embeddings have no output.
 func (u *usage) tokensUnknown() bool {
-	if u.has&(hasInput|hasCache) == 0 {
+	if u.has&hasInput == 0 {
 		return true
 	}
 	return u.has&hasOutput == 0 && string(u.operation) != "embeddings"
 }
 
-// Wire types of protobuf.
+// The messages that decode descends into, as bits above every field number that
+// it looks for.
 const (
-	wireVarint  = 0
-	wireFixed64 = 1
-	wireBytes   = 2
-	wireStart   = 3
-	wireEnd     = 4
-	wireFixed32 = 5
+	inFact  = 0
+	inEvent = 1 << 32
+	inUsage = 2 << 32
 )
 
-// decode reads a Fact and reports whether it could.
+// decode reads a Fact and reports whether it could. It is one loop over the
+// bytes: entering a nested message moves the end, leaving it moves it back.
 func (f *fact) decode(b []byte) bool {
 	*f = fact{}
-	for i := 0; i < len(b); {
-		var v uint64
-		var sub []byte
-		tag, j := varint(b, i)
-		switch tag {
-		case 4<<3 | wireVarint:
-			v, j = varint(b, j)
-			f.kind = goodhartv1.FactKind(v)
-		case 5<<3 | wireVarint:
-			v, j = varint(b, j)
-			f.observational = v != 0
-		case 6<<3 | wireVarint:
-			v, j = varint(b, j)
-			f.late = v != 0
-		case 10<<3 | wireBytes:
-			sub, j = chunk(b, j)
-			f.hasEvent = true
-			if j < 0 || !f.event(sub) {
-				return false
+	var (
+		in     uint64 = inFact
+		m             = b // up to the end of the message being read
+		around [3]int     // ends of the messages around it
+	)
+	for i := 0; ; {
+		for i == len(m) {
+			if in == inFact {
+				return true
 			}
-		case 11<<3 | wireBytes:
-			sub, j = chunk(b, j)
-			if f.transition == nil {
-				f.transition = &goodhartv1.Transition{}
-			}
-			if j < 0 || f.transition.UnmarshalVT(sub) != nil {
-				return false
-			}
-		default:
-			j = skip(b, j, tag)
+			in -= inEvent
+			m = b[:around[in>>32]]
 		}
-		if j < 0 {
+		tag, j := uint64(m[i]), i+1
+		if tag >= 0x80 {
+			tag, j = longVarint(m, i)
+		}
+		if tag < 8 || uint(j) >= uint(len(m)) { // every field has a value
 			return false
 		}
-		i = j
-	}
-	return true
-}
-
-// event reads the Event of a fact.
-func (f *fact) event(b []byte) bool {
-	for i := 0; i < len(b); {
-		var v uint64
-		tag, j := varint(b, i)
-		switch tag {
-		case 7<<3 | wireVarint:
-			v, j = varint(b, j)
-			f.timeMs = int64(v)
-		case 13<<3 | wireBytes:
-			f.team, j = chunk(b, j)
-		case 14<<3 | wireBytes:
-			f.role, j = chunk(b, j)
-		case 15<<3 | wireVarint:
-			v, j = varint(b, j)
-			f.identity = goodhartv1.IdentityType(v)
-		case 18<<3 | wireBytes:
-			f.tool, j = chunk(b, j)
-		case 40<<3 | wireBytes:
-			var sub []byte
-			sub, j = chunk(b, j)
-			if j < 0 || !f.usage.decode(sub) {
+		at := in | tag>>3
+		v, k := uint64(m[j]), j+1
+		switch tag & 7 {
+		case wireVarint:
+			if v >= 0x80 {
+				if v, k = longVarint(m, j); k < 0 {
+					return false
+				}
+			}
+			i = k
+			f.setNumber(at, v)
+		case wireBytes:
+			if v >= 0x80 {
+				v, k = longVarint(m, j)
+			}
+			if k < 0 || v > uint64(len(m)-k) {
+				return false
+			}
+			i = k + int(v)
+			if at == inFact|10 || at == inEvent|40 {
+				f.hasEvent = true
+				around[in>>32] = len(m)
+				in, m, i = in+inEvent, m[:i], k
+				continue
+			}
+			if !f.setBytes(at, m[k:i:i]) {
 				return false
 			}
 		default:
-			j = skip(b, j, tag)
+			if i = skipFixed(j, tag); i < 0 || i > len(m) {
+				return false
+			}
 		}
-		if j < 0 {
-			return false
+	}
+}
+
+// setNumber notes a varint field.
+func (f *fact) setNumber(at, v uint64) {
+	if at >= inUsage && at < inUsage+32 {
+		f.usage.numbers[at&31] = int64(v)
+		f.usage.has |= 1 << (at & 31)
+		return
+	}
+	switch at {
+	case inFact | 4:
+		f.kind = goodhartv1.FactKind(v)
+	case inFact | 5:
+		f.observational = v != 0
+	case inFact | 6:
+		f.late = v != 0
+	case inEvent | 7:
+		f.timeMs = int64(v)
+	case inEvent | 15:
+		f.identity = goodhartv1.IdentityType(v)
+	}
+}
+
+// setBytes notes a length-delimited field and reports whether it is sound.
+func (f *fact) setBytes(at uint64, b []byte) bool {
+	switch at {
+	case inEvent | 13:
+		f.team = b
+	case inEvent | 14:
+		f.role = b
+	case inEvent | 18:
+		f.tool = b
+	case inUsage | 1:
+		f.usage.operation = b
+	case inUsage | 5:
+		f.usage.model = b
+	case inFact | 11:
+		if f.transition == nil {
+			f.transition = &goodhartv1.Transition{}
 		}
-		i = j
+		return f.transition.UnmarshalVT(b) == nil
 	}
 	return true
-}
-
-// decode reads a Usage into u, on top of what u holds.
-func (u *usage) decode(b []byte) bool {
-	for i := 0; i < len(b); {
-		var v uint64
-		tag, j := varint(b, i)
-		switch tag {
-		case 1<<3 | wireBytes:
-			u.operation, j = chunk(b, j)
-		case 5<<3 | wireBytes:
-			u.model, j = chunk(b, j)
-		case 14<<3 | wireVarint:
-			v, j = varint(b, j)
-			u.basis = goodhartv1.CostBasis(v)
-		case 20<<3 | wireVarint:
-			v, j = varint(b, j)
-			u.status = goodhartv1.Status(v)
-		case 24<<3 | wireVarint:
-			v, j = varint(b, j)
-			u.granularity = goodhartv1.Granularity(v)
-		case 6<<3 | wireVarint, 7<<3 | wireVarint, 8<<3 | wireVarint, 9<<3 | wireVarint, 10<<3 | wireVarint,
-			11<<3 | wireVarint, 12<<3 | wireVarint, 13<<3 | wireVarint:
-			v, j = varint(b, j)
-			u.count(uint32(tag>>3), int64(v))
-		default:
-			j = skip(b, j, tag)
-		}
-		if j < 0 {
-			return false
-		}
-		i = j
-	}
-	return true
-}
-
-// count sets an optional number by its field number.
-func (u *usage) count(field uint32, v int64) {
-	u.has |= 1 << field
-	switch field {
-	case 6:
-		u.uncached = v
-	case 7:
-		u.cacheRead = v
-	case 8:
-		u.cacheWrite5m = v
-	case 9:
-		u.cacheWrite1h = v
-	case 10:
-		u.cacheWrite = v
-	case 11:
-		u.output = v
-	case 12:
-		u.reasoning = v
-	case 13:
-		u.cost = v
-	}
-}
-
-// varint reads a varint at i and returns the index behind it, -1 if there is
-// none.
-func varint(b []byte, i int) (uint64, int) {
-	if uint(i) < uint(len(b)) && b[i] < 0x80 {
-		return uint64(b[i]), i + 1
-	}
-	return longVarint(b, i)
-}
-
-func longVarint(b []byte, i int) (uint64, int) {
-	if i < 0 || i >= len(b) {
-		return 0, -1
-	}
-	v, n := binary.Uvarint(b[i:])
-	if n <= 0 {
-		return 0, -1
-	}
-	return v, i + n
-}
-
-// chunk reads a length and that many bytes at i.
-func chunk(b []byte, i int) ([]byte, int) {
-	n, i := varint(b, i)
-	if i < 0 || n > uint64(len(b)-i) {
-		return nil, -1
-	}
-	end := i + int(n)
-	return b[i:end:end], end
-}
-
-// skip returns the index behind the value of a field that starts at i. Groups,
-// which no message of ours has, are bad input.
-func skip(b []byte, i int, tag uint64) int {
-	if i < 0 || tag>>3 == 0 {
-		return -1
-	}
-	switch tag & 7 {
-	case wireVarint:
-		_, i = varint(b, i)
-	case wireBytes:
-		_, i = chunk(b, i)
-	case wireFixed64:
-		i += 8
-	case wireFixed32:
-		i += 4
-	default:
-		return -1
-	}
-	if i > len(b) {
-		return -1
-	}
-	return i
 }

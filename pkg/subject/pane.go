@@ -141,27 +141,28 @@ func (p *pane) reindex(c *goodhartv1.Cell) {
 // addUsage adds one usage record. Absent counts add nothing and are counted as
 // unknown.
 func addUsage(c *goodhartv1.Cell, u *usage) {
+	n := &u.numbers
 	c.Records++
-	c.InputUncachedTokens += u.uncached
-	c.CacheReadTokens += u.cacheRead
-	c.CacheWriteTokens += u.cacheWrite5m + u.cacheWrite1h + u.cacheWrite
-	c.OutputTokens += u.output
-	c.ReasoningTokens += u.reasoning
-	c.CostNanos += u.cost
+	c.InputUncachedTokens += n[inputUncached]
+	c.CacheReadTokens += n[cacheRead]
+	c.CacheWriteTokens += n[cacheWrite5m] + n[cacheWrite1h] + n[cacheWrite]
+	c.OutputTokens += n[output]
+	c.ReasoningTokens += n[reasoning]
+	c.CostNanos += n[costNanos]
 	if u.has&hasCache != 0 {
 		c.CacheRecords++
 	}
-	if u.has&hasReasoning != 0 {
+	if u.has&(1<<reasoning) != 0 {
 		c.ReasoningRecords++
 	}
-	if u.basis == goodhartv1.CostBasis_COST_BASIS_UNPRICED {
+	if n[costBasis] == int64(goodhartv1.CostBasis_COST_BASIS_UNPRICED) {
 		c.UnpricedRequests++
 	}
-	if u.granularity != goodhartv1.Granularity_GRANULARITY_REQUEST {
+	if n[granularity] != int64(goodhartv1.Granularity_GRANULARITY_REQUEST) {
 		return
 	}
 	c.Requests++
-	if u.status == goodhartv1.Status_STATUS_ERROR {
+	if n[status] == int64(goodhartv1.Status_STATUS_ERROR) {
 		c.Errors++
 	}
 	if u.tokensUnknown() {
