@@ -265,6 +265,7 @@ CREATE TABLE IF NOT EXISTS core.dead {{onCluster}}
     event_time DateTime64(3, 'UTC') COMMENT 'Acceptance time of the record (DeadLetter.time_ms)' CODEC(Delta, LZ4),
     accepted_at DateTime64(3, 'UTC') COMMENT 'Broker time of the dead letter' CODEC(Delta, LZ4),
     stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'Server time of the insert; not sent by the sink' CODEC(Delta, LZ4),
+    records Int64 DEFAULT 1 COMMENT 'How many refused records this letter stands for',
     hash FixedString(32) COMMENT 'SHA-256 of the bytes at fault; zero bytes where unknown',
     size_bytes Int64 COMMENT 'Length of the bytes at fault',
     shape String COMMENT 'Key names and value types, no values',
@@ -300,3 +301,18 @@ ENGINE = {{engine "ReplacingMergeTree"}}
 ORDER BY (tenant, version)
 SETTINGS {{settings 1}}
 COMMENT 'Versioned team facts as published by goodhart apply';
+
+-- Written by the sink when it recovered an insert whose fate it could not know;
+-- `goodhart reconcile --repair` writes the row again with repaired_at.
+CREATE TABLE IF NOT EXISTS core.suspect_months {{onCluster}}
+(
+    month UInt32 COMMENT 'Partition of event time, e.g. 202610',
+    base_table LowCardinality(String) COMMENT 'Raw table that was inserted to',
+    reason String COMMENT 'What happened, with the range of offsets',
+    marked_at DateTime64(3, 'UTC') COMMENT 'When it was marked',
+    repaired_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When its rollups were checked or rebuilt; NULL until then'
+)
+ENGINE = {{engine "MergeTree"}}
+ORDER BY (month, base_table, marked_at)
+SETTINGS {{settings 1}}
+COMMENT 'Months whose rollups may differ from raw; the newest row of a month and table holds'

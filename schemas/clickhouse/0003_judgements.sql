@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS core.scores {{onCluster}}
 )
 ENGINE = {{engine "ReplacingMergeTree" "rev"}}
 PARTITION BY toYYYYMM(window_end)
-ORDER BY (tenant, scope_kind, scope, window, window_end)
+ORDER BY (tenant, window, scope_kind, scope, window_end)
 SETTINGS {{settings 1}}
 COMMENT 'Rolling figures: integer sums per scope and window, and the ratios made of them';
 
@@ -201,10 +201,10 @@ COMMENT 'Health of each usage target per week and scope';
 -- Small, read whole: no partitions.
 CREATE TABLE IF NOT EXISTS core.prices {{onCluster}}
 (
-    provider LowCardinality(String) COMMENT 'Provider of the model',
+    provider LowCardinality(String) COMMENT 'Provider the price holds for; empty: every provider without its own',
     model LowCardinality(String) COMMENT 'Canonical model name',
     token_class LowCardinality(String) COMMENT 'input_uncached, cache_read, cache_write_5m, cache_write_1h, output',
-    tier LowCardinality(String) COMMENT 'standard, batch, priority, fast, long_context',
+    tier LowCardinality(String) COMMENT 'standard, batch, priority, fast, and each with _long_context; long_context is that of standard',
     valid_from Date COMMENT 'First day of validity',
     valid_to Nullable(Date) COMMENT 'First day it no longer holds; NULL while in force',
     nanos_per_million Int64 COMMENT 'Price of a million tokens, nano-USD',
@@ -213,6 +213,6 @@ CREATE TABLE IF NOT EXISTS core.prices {{onCluster}}
     loaded_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When it was loaded; the newest holds'
 )
 ENGINE = {{engine "ReplacingMergeTree" "loaded_at"}}
-ORDER BY (model, token_class, tier, valid_from)
+ORDER BY (model, provider, token_class, tier, valid_from)
 SETTINGS {{settings 1}}
 COMMENT 'The price book in force, for the view prices; costs are stamped by the collector';

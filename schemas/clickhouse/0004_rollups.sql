@@ -8,16 +8,18 @@
 -- team, model), then time: the month partition has narrowed time already. The
 -- small granules keep a filter on one team and model to a few thousand rows.
 -- Sums of what a source may leave out are Nullable: NULL means that no row knew.
+-- Labels that views show are Nullable for the same reason, in the key too: a view
+-- that made NULL of '' would hide the key from filters.
 -- Additive columns are SimpleAggregateFunction, so that sum() works on them.
 -- Counts are of rows that count (observational = 0) unless they say otherwise.
 
 CREATE TABLE IF NOT EXISTS core.usage_minute {{onCluster}}
 (
     tenant LowCardinality(String) COMMENT 'Tenant',
-    team LowCardinality(String) COMMENT 'Team; empty where unknown',
-    model LowCardinality(String) COMMENT 'Canonical model',
-    provider LowCardinality(String) COMMENT 'Provider; empty where unknown',
-    tool LowCardinality(String) COMMENT 'Tool; empty where unknown',
+    team LowCardinality(Nullable(String)) COMMENT 'Team; NULL where unknown',
+    model LowCardinality(Nullable(String)) COMMENT 'Canonical model; NULL where unknown',
+    provider LowCardinality(Nullable(String)) COMMENT 'Provider; NULL where unknown',
+    tool LowCardinality(Nullable(String)) COMMENT 'Tool; NULL where unknown',
     source LowCardinality(String) COMMENT 'Adapter',
     minute DateTime('UTC') COMMENT 'Start of the minute of event time',
     requests SimpleAggregateFunction(sum, Int64) COMMENT 'Model requests',
@@ -33,16 +35,16 @@ CREATE TABLE IF NOT EXISTS core.usage_minute {{onCluster}}
 ENGINE = {{engine "AggregatingMergeTree"}}
 PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant, team, model, minute, provider, tool, source)
-SETTINGS {{settings 1}}, index_granularity = 1024
+SETTINGS {{settings 1}}, index_granularity = 1024, allow_nullable_key = 1
 COMMENT 'Usage per minute, for operations; no person is counted in it';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_usage_minute {{onCluster}} TO core.usage_minute AS
 SELECT
     u.tenant AS tenant,
-    u.team AS team,
-    u.model AS model,
-    u.provider AS provider,
-    u.tool AS tool,
+    nullIf(u.team, '') AS team,
+    nullIf(nullIf(u.model, ''), 'unknown') AS model,
+    nullIf(u.provider, '') AS provider,
+    nullIf(u.tool, '') AS tool,
     u.source AS source,
     toStartOfMinute(toDateTime(u.event_time, 'UTC')) AS minute,
     toInt64(countIf(u.granularity = 'request')) AS requests,
@@ -61,10 +63,10 @@ GROUP BY tenant, team, model, provider, tool, source, minute;
 CREATE TABLE IF NOT EXISTS core.usage_{{$r.Name}} {{onCluster}}
 (
     tenant LowCardinality(String) COMMENT 'Tenant',
-    team LowCardinality(String) COMMENT 'Team; empty where unknown',
-    model LowCardinality(String) COMMENT 'Canonical model',
-    provider LowCardinality(String) COMMENT 'Provider; empty where unknown',
-    tool LowCardinality(String) COMMENT 'Tool; empty where unknown',
+    team LowCardinality(Nullable(String)) COMMENT 'Team; NULL where unknown',
+    model LowCardinality(Nullable(String)) COMMENT 'Canonical model; NULL where unknown',
+    provider LowCardinality(Nullable(String)) COMMENT 'Provider; NULL where unknown',
+    tool LowCardinality(Nullable(String)) COMMENT 'Tool; NULL where unknown',
     source LowCardinality(String) COMMENT 'Adapter',
     {{$r.Name}} {{$r.Type}} COMMENT 'Start of the {{$r.Name}} of event time, UTC',
     requests SimpleAggregateFunction(sum, Int64) COMMENT 'Model requests',
@@ -83,23 +85,23 @@ CREATE TABLE IF NOT EXISTS core.usage_{{$r.Name}} {{onCluster}}
     source_cost_nanos SimpleAggregateFunction(sum, Nullable(Int64)) COMMENT 'What the sources said it cost, nano-USD; in no total',
     unpriced_requests SimpleAggregateFunction(sum, Int64) COMMENT 'Requests without a price',
     unpriced_records SimpleAggregateFunction(sum, Int64) COMMENT 'Records of any granularity without a price',
-    unknown_token_records SimpleAggregateFunction(sum, Int64) COMMENT 'Records without any token count',
+    unknown_token_requests SimpleAggregateFunction(sum, Int64) COMMENT 'Requests without any token count',
     latency_ms AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float32) COMMENT 'Durations of requests, ms',
     people AggregateFunction(uniqCombined64(12), String) COMMENT 'Distinct persons and raw accounts'
 )
 ENGINE = {{engine "AggregatingMergeTree"}}
 PARTITION BY toYYYYMM({{$r.Name}})
 ORDER BY (tenant, team, model, {{$r.Name}}, provider, tool, source)
-SETTINGS {{settings 1}}, index_granularity = 1024
+SETTINGS {{settings 1}}, index_granularity = 1024, allow_nullable_key = 1
 COMMENT 'Usage per {{$r.Name}}';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_usage_{{$r.Name}} {{onCluster}} TO core.usage_{{$r.Name}} AS
 SELECT
     u.tenant AS tenant,
-    u.team AS team,
-    u.model AS model,
-    u.provider AS provider,
-    u.tool AS tool,
+    nullIf(u.team, '') AS team,
+    nullIf(nullIf(u.model, ''), 'unknown') AS model,
+    nullIf(u.provider, '') AS provider,
+    nullIf(u.tool, '') AS tool,
     u.source AS source,
     {{$r.Start}} AS {{$r.Name}},
     toInt64(countIf(u.granularity = 'request')) AS requests,
@@ -118,7 +120,7 @@ SELECT
     sum(u.reported_cost_nanos) AS source_cost_nanos,
     toInt64(countIf(u.granularity = 'request' AND u.cost_basis = 'unpriced')) AS unpriced_requests,
     toInt64(countIf(u.cost_basis = 'unpriced')) AS unpriced_records,
-    toInt64(countIf({{noTokens "u"}})) AS unknown_token_records,
+    toInt64(countIf(u.granularity = 'request' AND {{noTokens "u"}})) AS unknown_token_requests,
     quantilesTDigestStateIf(0.5, 0.95, 0.99)(toFloat32(ifNull(u.duration_ms, 0)), u.granularity = 'request' AND isNotNull(u.duration_ms)) AS latency_ms,
     uniqCombined64StateIf(12)(u.subject, startsWith(u.subject, 'p_') OR startsWith(u.subject, 'a_')) AS people
 FROM core.usage AS u
@@ -130,9 +132,9 @@ GROUP BY tenant, team, model, provider, tool, source, {{$r.Name}};
 CREATE TABLE IF NOT EXISTS core.outcomes_day {{onCluster}}
 (
     tenant LowCardinality(String) COMMENT 'Tenant',
-    team LowCardinality(String) COMMENT 'Team of the author; empty where unknown',
+    team LowCardinality(Nullable(String)) COMMENT 'Team of the author; NULL where unknown',
     kind LowCardinality(String) COMMENT 'What happened to the object',
-    repository_class LowCardinality(String) COMMENT 'Class of the repository; empty where none is configured',
+    repository_class LowCardinality(Nullable(String)) COMMENT 'Class of the repository; NULL where none is configured',
     day Date COMMENT 'UTC day',
     provisional SimpleAggregateFunction(sum, Int64) COMMENT 'Provisional credit of objects of that day',
     final SimpleAggregateFunction(sum, Int64) COMMENT 'Final credit of objects of that day',
@@ -145,15 +147,15 @@ CREATE TABLE IF NOT EXISTS core.outcomes_day {{onCluster}}
 ENGINE = {{engine "AggregatingMergeTree"}}
 PARTITION BY toYYYYMM(day)
 ORDER BY (tenant, team, kind, day, repository_class)
-SETTINGS {{settings 2}}, index_granularity = 1024
+SETTINGS {{settings 2}}, index_granularity = 1024, allow_nullable_key = 1
 COMMENT 'Outcomes per day';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_outcomes_day {{onCluster}} TO core.outcomes_day AS
 SELECT
     o.tenant AS tenant,
-    o.team AS team,
+    nullIf(o.team, '') AS team,
     o.kind AS kind,
-    o.repository_class AS repository_class,
+    nullIf(o.repository_class, '') AS repository_class,
     o.object_day AS day,
     sum(toInt64(o.provisional_delta)) AS provisional,
     sum(toInt64(o.final_delta)) AS final,
@@ -169,9 +171,9 @@ GROUP BY tenant, team, kind, repository_class, day;
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_claims_day {{onCluster}} TO core.outcomes_day AS
 SELECT
     a.tenant AS tenant,
-    a.team AS team,
+    nullIf(a.team, '') AS team,
     if(endsWith(a.name, 'pull_request.count'), 'pr_opened', 'commit_landed') AS kind,
-    '' AS repository_class,
+    CAST(NULL AS LowCardinality(Nullable(String))) AS repository_class,
     toDate(toDateTime(a.event_time, 'UTC'), 'UTC') AS day,
     sum(accurateCastOrNull(arraySum(mapValues(a.numbers)), 'Int64')) AS claimed
 FROM core.activity AS a
@@ -201,7 +203,7 @@ CREATE TABLE IF NOT EXISTS core.quality_hour {{onCluster}}
 ENGINE = {{engine "AggregatingMergeTree"}}
 PARTITION BY toYYYYMM(hour)
 ORDER BY (tenant, source, hour)
-SETTINGS {{settings 5}}, index_granularity = 1024
+SETTINGS {{settings 5}}, index_granularity = 1024, allow_nullable_key = 1
 COMMENT 'What became of the records of each hour of acceptance';
 {{range $t := list "usage" "activity" "outcomes"}}
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_quality_{{$t}} {{onCluster}} TO core.quality_hour AS
@@ -256,7 +258,7 @@ CREATE TABLE IF NOT EXISTS core.ticks_minute {{onCluster}}
 ENGINE = {{engine "AggregatingMergeTree"}}
 PARTITION BY toYYYYMM(minute)
 ORDER BY (p, minute)
-SETTINGS {{settings 1}}, index_granularity = 1024
+SETTINGS {{settings 1}}, index_granularity = 1024, allow_nullable_key = 1
 COMMENT 'Ticks per minute: the time from accepted to queryable';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS core.mv_ticks_minute {{onCluster}} TO core.ticks_minute AS
@@ -273,7 +275,7 @@ GROUP BY p, minute;
 {{if cluster}}
 -- In a cluster views read all shards through these. Inserts never do: a
 -- Distributed table splits a block again, and its token would not name it.
-{{range $t := list "usage_minute" "usage_hour" "usage_day" "outcomes_day" "quality_hour" "ticks_minute" "scores" "group_size" "signals" "signal_evidence" "kpi_health" "prices"}}
+{{range $t := list "usage_minute" "usage_hour" "usage_day" "outcomes_day" "quality_hour" "ticks_minute" "scores" "group_size" "signals" "signal_evidence" "kpi_health" "prices" "suspect_months"}}
 CREATE TABLE IF NOT EXISTS core.{{$t}}_all {{onCluster}} AS core.{{$t}}
 ENGINE = Distributed(`{{$.Cluster}}`, core, {{$t}});
 {{end}}{{end}}

@@ -112,6 +112,16 @@ func (p Params) funcs() template.FuncMap {
 
 		"cacheWrite": cacheWrite,
 		"noTokens":   noTokens,
+
+		"usageViews":      usageViews,
+		"bools":           func() []bool { return []bool{true, false} },
+		"definer":         p.definer,
+		"in":              p.in,
+		"usd":             usd,
+		"monday":          monday,
+		"published":       func(tenant, team, week string) string { return p.publication(tenant, team, week, p.in()) },
+		"unpublished":     func(tenant, team, week string) string { return p.publication(tenant, team, week, p.notIn()) },
+		"publishedWindow": p.publishedWindow,
 	}
 }
 
@@ -155,34 +165,4 @@ func (p Params) from(table string) string {
 		return DatabaseCore + "." + table + "_all"
 	}
 	return DatabaseCore + "." + table
-}
-
-// rollup is a usage rollup that counts persons and latencies.
-type rollup struct {
-	// Name of the time column and of the table after usage_.
-	Name string
-	// Type of the time column.
-	Type string
-	// Start is the expression over core.usage AS u.
-	Start string
-}
-
-func rollups() []rollup {
-	return []rollup{
-		{Name: "hour", Type: "DateTime('UTC')", Start: "toStartOfHour(toDateTime(u.event_time, 'UTC'))"},
-		{Name: "day", Type: "Date", Start: "toDate(toDateTime(u.event_time, 'UTC'), 'UTC')"},
-	}
-}
-
-// cacheWrite sums the three classes of cache writes of a row; NULL if it states
-// none of them.
-func cacheWrite(alias string) string {
-	return strings.ReplaceAll("if(isNull(coalesce(@.cache_write_5m_tokens, @.cache_write_1h_tokens, @.cache_write_tokens)), NULL, "+
-		"ifNull(@.cache_write_5m_tokens, 0) + ifNull(@.cache_write_1h_tokens, 0) + ifNull(@.cache_write_tokens, 0))", "@", alias)
-}
-
-// noTokens says whether a row states no token count at all.
-func noTokens(alias string) string {
-	return strings.ReplaceAll("isNull(coalesce(@.input_uncached_tokens, @.cache_read_tokens, @.cache_write_5m_tokens, "+
-		"@.cache_write_1h_tokens, @.cache_write_tokens, @.output_tokens))", "@", alias)
 }

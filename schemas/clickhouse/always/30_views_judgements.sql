@@ -1,0 +1,240 @@
+-- Views of what the tenant fold concludes: the highest revision of each row, by
+-- argMax over a tuple, because argMax alone passes over NULL.
+
+-- A window of a team is shown if one of the weeks it touches may be shown and
+-- none that is known may not: a week without people has no row and hides nothing.
+CREATE OR REPLACE VIEW goodhart.efficiency {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    as_of Date COMMENT 'UTC day at whose start the window ends',
+    window LowCardinality(String) COMMENT 'Length of the window: 7d, 28d',
+    scope_kind LowCardinality(String) COMMENT 'What is judged: tenant, team, model, tool',
+    scope LowCardinality(String) COMMENT 'Which of them; the tenant itself for scope_kind tenant',
+    team LowCardinality(Nullable(String)) COMMENT 'Team that the scope resolves to; NULL for other kinds',
+    cost_usd Nullable(Decimal(18, 9)) COMMENT 'Known cost in the window, USD. Windows overlap: not additive over as_of',
+    requests Int64 COMMENT 'Model requests in the window. Not additive over as_of',
+    outcomes Int64 COMMENT 'Outcomes credited in the window, provisional and final, less what was taken back. Not additive over as_of',
+    outcomes_provisional Int64 COMMENT 'Net change of provisional credit in the window',
+    outcomes_final Int64 COMMENT 'Net change of final credit in the window',
+    outcomes_reverted Int64 COMMENT 'Outcomes reverted in the window',
+    outcomes_expected Nullable(Float64) COMMENT 'Outcomes expected of peers at the same spend; NULL until there is a score',
+    score Nullable(Float64) COMMENT 'Efficiency index: 100 is what peers achieve at the same spend; NULL with insufficient data. Not additive',
+    score_lo Nullable(Float64) COMMENT 'Lower end of the 90 % interval of score',
+    score_hi Nullable(Float64) COMMENT 'Upper end of the 90 % interval of score',
+    n Int64 COMMENT 'Sample size: usage records in the window',
+    cost_per_outcome_usd Nullable(Decimal(18, 9)) COMMENT 'Cost per outcome, USD; NULL without outcomes. Not additive',
+    outcomes_per_million_tokens Nullable(Float64) COMMENT 'Outcomes per million tokens; NULL without tokens. Not additive',
+    cache_read_share Nullable(Float64) COMMENT 'Share of input tokens read from a cache, 0 to 1; NULL where unknown. Not additive',
+    error_share Nullable(Float64) COMMENT 'Share of requests that failed, 0 to 1; NULL without requests. Not additive',
+    coverage Nullable(Float64) COMMENT 'Share of outcomes linked to usage, 0 to 1; NULL until links are known',
+    unpriced_share Nullable(Float64) COMMENT 'Share of requests without a price, 0 to 1; NULL without requests',
+    unattributed_share Nullable(Float64) COMMENT 'Share of cost without a team, 0 to 1; NULL where unknown',
+    status LowCardinality(String) COMMENT 'provisional, final, or insufficient data: then there is no score',
+    rev UInt32 COMMENT 'Revision of the window; the newest is shown',
+    formula LowCardinality(String) COMMENT 'Version of the formulae',
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+)
+{{definer}} AS
+SELECT
+    s.tenant AS tenant,
+    toDate(s.window_end, 'UTC') AS as_of,
+    s.window AS window,
+    s.scope_kind AS scope_kind,
+    s.scope AS scope,
+    CAST(if(s.scope_kind = 'team', nullIf(s.scope, ''), NULL) AS LowCardinality(Nullable(String))) AS team,
+    {{usd "tupleElement(s.newest, 1)"}} AS cost_usd,
+    tupleElement(s.newest, 2) AS requests,
+    tupleElement(s.newest, 3) + tupleElement(s.newest, 4) AS outcomes,
+    tupleElement(s.newest, 3) AS outcomes_provisional,
+    tupleElement(s.newest, 4) AS outcomes_final,
+    tupleElement(s.newest, 5) AS outcomes_reverted,
+    CAST(NULL AS Nullable(Float64)) AS outcomes_expected,
+    CAST(NULL AS Nullable(Float64)) AS score,
+    CAST(NULL AS Nullable(Float64)) AS score_lo,
+    CAST(NULL AS Nullable(Float64)) AS score_hi,
+    tupleElement(s.newest, 6) AS n,
+    {{usd "tupleElement(s.newest, 7)"}} AS cost_per_outcome_usd,
+    tupleElement(s.newest, 8) AS outcomes_per_million_tokens,
+    tupleElement(s.newest, 9) AS cache_read_share,
+    tupleElement(s.newest, 10) AS error_share,
+    CAST(NULL AS Nullable(Float64)) AS coverage,
+    if(tupleElement(s.newest, 2) = 0, NULL, tupleElement(s.newest, 11) / tupleElement(s.newest, 2)) AS unpriced_share,
+    CAST(NULL AS Nullable(Float64)) AS unattributed_share,
+    'insufficient data' AS status,
+    s.newest_rev AS rev,
+    tupleElement(s.newest, 12) AS formula,
+    tupleElement(s.newest, 13) AS config_version
+FROM
+(
+    SELECT
+        r.tenant AS tenant,
+        r.window AS window,
+        r.scope_kind AS scope_kind,
+        r.scope AS scope,
+        r.window_end AS window_end,
+        max(r.rev) AS newest_rev,
+        argMax((toNullable(r.cost_nanos), r.requests, r.outcomes_provisional, r.outcomes_final, r.outcomes_reverted, r.records,
+            r.cost_per_outcome_nanos, r.outcomes_per_million_tokens, r.cache_read_share, r.error_share, r.unpriced_requests,
+            r.formula, r.config_version), r.rev) AS newest
+    FROM {{from "scores"}} AS r
+    WHERE r.window IN ('7d', '28d')
+    GROUP BY tenant, window, scope_kind, scope, window_end
+) AS s
+WHERE s.scope_kind != 'team' OR {{publishedWindow}}
+COMMENT 'Is it worth it, and how sure are we: rolling figures per day, window and scope';
+
+CREATE OR REPLACE VIEW goodhart.signals {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    signal_id String COMMENT 'Stable id of the signal',
+    code LowCardinality(String) COMMENT 'Code of the catalogue, e.g. S2',
+    title String COMMENT 'What the code means',
+    scope_kind LowCardinality(String) COMMENT 'What it is about: metric, tenant, team, model, tool, service; never a person',
+    scope LowCardinality(String) COMMENT 'Which of them',
+    team LowCardinality(Nullable(String)) COMMENT 'Team that the scope resolves to; NULL for none',
+    label LowCardinality(String) COMMENT 'tooling, runaway or possible gaming',
+    severity LowCardinality(String) COMMENT 'info, warning, critical',
+    status LowCardinality(String) COMMENT 'opened, updated, resolved, disputed',
+    opened_at DateTime('UTC') COMMENT 'When it opened',
+    updated_at DateTime('UTC') COMMENT 'When it last changed',
+    resolved_at Nullable(DateTime('UTC')) COMMENT 'When it was resolved; NULL while open',
+    question String COMMENT 'The question it asks: a signal is no verdict',
+    cost_at_stake_usd Nullable(Decimal(18, 9)) COMMENT 'Cost at stake, USD; NULL where unknown. Signals overlap: not additive',
+    rev UInt32 COMMENT 'Revision of the signal; the newest is shown',
+    formula LowCardinality(String) COMMENT 'Version of the formulae',
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+)
+{{definer}} AS
+SELECT
+    s.tenant AS tenant,
+    s.signal_id AS signal_id,
+    tupleElement(s.newest, 1) AS code,
+    tupleElement(s.newest, 2) AS title,
+    tupleElement(s.newest, 3) AS scope_kind,
+    tupleElement(s.newest, 4) AS scope,
+    CAST(nullIf(tupleElement(s.newest, 5), '') AS LowCardinality(Nullable(String))) AS team,
+    tupleElement(s.newest, 6) AS label,
+    tupleElement(s.newest, 7) AS severity,
+    tupleElement(s.newest, 8) AS status,
+    toDateTime(tupleElement(s.newest, 9), 'UTC') AS opened_at,
+    toDateTime(tupleElement(s.newest, 10), 'UTC') AS updated_at,
+    toDateTime(tupleElement(s.newest, 11), 'UTC') AS resolved_at,
+    tupleElement(s.newest, 12) AS question,
+    {{usd "tupleElement(s.newest, 13)"}} AS cost_at_stake_usd,
+    s.newest_rev AS rev,
+    tupleElement(s.newest, 14) AS formula,
+    tupleElement(s.newest, 15) AS config_version
+FROM
+(
+    SELECT
+        r.tenant AS tenant,
+        r.signal_id AS signal_id,
+        max(r.rev) AS newest_rev,
+        argMax((r.code, r.title, r.scope_kind, r.scope, r.team, r.label, r.severity, r.status, r.opened_at, r.updated_at,
+            r.resolved_at, r.question, r.cost_at_stake_nanos, r.formula, r.config_version), r.rev) AS newest
+    FROM {{from "signals"}} AS r
+    GROUP BY tenant, signal_id
+) AS s
+WHERE tupleElement(s.newest, 5) = '' OR {{published "s.tenant" "tupleElement(s.newest, 5)" "toMonday(tupleElement(s.newest, 9))"}}
+COMMENT 'What looks gamed, broken or running away';
+
+CREATE OR REPLACE VIEW goodhart.signal_evidence {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    signal_id String COMMENT 'Signal it belongs to',
+    rev UInt32 COMMENT 'Revision of the signal it belongs to',
+    fact LowCardinality(String) COMMENT 'Name of the fact within the revision',
+    team LowCardinality(Nullable(String)) COMMENT 'Team that the signal resolves to; NULL for none',
+    statistic LowCardinality(String) COMMENT 'What was measured',
+    value Nullable(Float64) COMMENT 'Measured value, in unit',
+    unit LowCardinality(String) COMMENT 'Unit of value and threshold',
+    threshold Nullable(Float64) COMMENT 'Threshold it was compared with, in unit; NULL for context',
+    n Int64 COMMENT 'Sample size',
+    window LowCardinality(String) COMMENT 'Window it was measured over',
+    look_alike_checked Array(String) COMMENT 'Innocent explanations that were checked, each with its finding'
+)
+{{definer}} AS
+SELECT
+    e.tenant AS tenant,
+    e.signal_id AS signal_id,
+    e.rev AS rev,
+    e.fact AS fact,
+    CAST(nullIf(any(e.team), '') AS LowCardinality(Nullable(String))) AS team,
+    any(e.statistic) AS statistic,
+    tupleElement(any(tuple(e.value)), 1) AS value,
+    any(e.unit) AS unit,
+    tupleElement(any(tuple(e.threshold)), 1) AS threshold,
+    any(e.n) AS n,
+    any(e.window) AS window,
+    any(e.look_alike_checked) AS look_alike_checked
+FROM {{from "signal_evidence"}} AS e
+WHERE e.team = '' OR {{published "e.tenant" "e.team" "toMonday(e.opened_at)"}}
+GROUP BY tenant, signal_id, rev, fact
+COMMENT 'Why we say so: the facts that each revision of a signal rests on';
+
+CREATE OR REPLACE VIEW goodhart.kpi_health {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    week Date COMMENT 'Monday of the ISO week, UTC',
+    target LowCardinality(String) COMMENT 'Usage target that people are managed by',
+    scope_kind LowCardinality(String) COMMENT 'tenant, team',
+    scope LowCardinality(String) COMMENT 'Which of them; the tenant itself for scope_kind tenant',
+    team LowCardinality(Nullable(String)) COMMENT 'Team that the scope resolves to; NULL for the tenant',
+    elasticity Nullable(Float64) COMMENT 'Within-person elasticity of outcomes on tokens; NULL with insufficient data. Not additive',
+    elasticity_lo Nullable(Float64) COMMENT 'Lower end of its 90 % interval',
+    elasticity_hi Nullable(Float64) COMMENT 'Upper end of its 90 % interval',
+    bunching Nullable(Float64) COMMENT 'Excess mass just above the target, relative to what was to be expected there',
+    concentration Nullable(Float64) COMMENT 'Gini coefficient of tokens over persons, 0 to 1',
+    signalled_share Nullable(Float64) COMMENT 'Share of tokens in sessions with a signal, 0 to 1',
+    excess_share Nullable(Float64) COMMENT 'Share of tokens since the announcement that bought nothing, 0 to 1; an estimate under stated assumptions',
+    excess_share_lo Nullable(Float64) COMMENT 'Lower end of its 90 % interval',
+    excess_share_hi Nullable(Float64) COMMENT 'Upper end of its 90 % interval',
+    excess_cost_usd Nullable(Decimal(18, 9)) COMMENT 'Cost of the excess, USD',
+    placebo_excess Nullable(Float64) COMMENT 'The same estimate between two periods before the announcement: should be near 0',
+    verdict LowCardinality(String) COMMENT 'healthy, watch, losing meaning, insufficient data',
+    reasons Array(String) COMMENT 'What the verdict rests on',
+    rev UInt32 COMMENT 'Revision of the week; the newest is shown',
+    formula LowCardinality(String) COMMENT 'Version of the formulae',
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+)
+{{definer}} AS
+SELECT
+    k.tenant AS tenant,
+    k.week_start AS week,
+    k.target AS target,
+    k.scope_kind AS scope_kind,
+    k.scope AS scope,
+    CAST(if(k.scope_kind = 'team', nullIf(k.scope, ''), NULL) AS LowCardinality(Nullable(String))) AS team,
+    tupleElement(k.newest, 1) AS elasticity,
+    tupleElement(k.newest, 2) AS elasticity_lo,
+    tupleElement(k.newest, 3) AS elasticity_hi,
+    tupleElement(k.newest, 4) AS bunching,
+    tupleElement(k.newest, 5) AS concentration,
+    tupleElement(k.newest, 6) AS signalled_share,
+    tupleElement(k.newest, 7) AS excess_share,
+    tupleElement(k.newest, 8) AS excess_share_lo,
+    tupleElement(k.newest, 9) AS excess_share_hi,
+    {{usd "tupleElement(k.newest, 10)"}} AS excess_cost_usd,
+    tupleElement(k.newest, 11) AS placebo_excess,
+    tupleElement(k.newest, 12) AS verdict,
+    tupleElement(k.newest, 13) AS reasons,
+    k.newest_rev AS rev,
+    tupleElement(k.newest, 14) AS formula,
+    tupleElement(k.newest, 15) AS config_version
+FROM
+(
+    SELECT
+        r.tenant AS tenant,
+        r.target AS target,
+        r.scope_kind AS scope_kind,
+        r.scope AS scope,
+        r.week_start AS week_start,
+        max(r.rev) AS newest_rev,
+        argMax((r.elasticity, r.elasticity_lo, r.elasticity_hi, r.bunching, r.concentration, r.signalled_share, r.excess_share,
+            r.excess_share_lo, r.excess_share_hi, r.excess_cost_nanos, r.placebo_excess, r.verdict, r.reasons, r.formula,
+            r.config_version), r.rev) AS newest
+    FROM {{from "kpi_health"}} AS r
+    GROUP BY tenant, target, scope_kind, scope, week_start
+) AS k
+WHERE k.scope_kind != 'team' OR {{published "k.tenant" "k.scope" "k.week_start"}}
+COMMENT 'Does the number still mean anything, and what does chasing it cost';
