@@ -9,6 +9,7 @@ import (
 
 // nameModel sets the canonical model: that of the response, else of the request.
 func nameModel(u *goodhartv1.Usage, book *price.Book) (known bool) {
+	u.RequestModel, u.ResponseModel = price.Clean(u.RequestModel), price.Clean(u.ResponseModel)
 	raw := u.ResponseModel
 	if raw == "" {
 		raw = u.RequestModel

@@ -135,3 +135,19 @@ func digits(s string) bool {
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// Clean spells a model name as a label, where it can: without a [1m] suffix, the
+// path of an ARN or the @ of a Vertex snapshot. The prefix of a provider stays.
+func Clean(raw string) string {
+	name := raw
+	if i := strings.LastIndexByte(name, '['); i > 0 && strings.HasSuffix(name, "]") {
+		name = name[:i]
+	}
+	if strings.HasPrefix(name, "arn:") {
+		name = name[strings.LastIndexByte(name, '/')+1:]
+	}
+	if i := strings.LastIndexByte(name, '@'); i > 0 && isSnapshot(name[i+1:]) {
+		name = name[:i] + "-" + name[i+1:]
+	}
+	return name
+}
