@@ -23,15 +23,16 @@ import (
 	"text/template"
 )
 
-//go:embed *.sql always/*.sql
+//go:embed *.sql always/*.sql ledger.sql.tmpl
 var files embed.FS
 
-// Databases of the schema.
 const (
 	// DatabaseCore is private to the services.
 	DatabaseCore = "core"
 	// DatabasePublic holds the views.
 	DatabasePublic = "goodhart"
+	// TableLedger, in DatabaseCore, records what has been applied.
+	TableLedger = "schema_migrations"
 )
 
 // File is one rendered file of the schema.
@@ -62,6 +63,15 @@ func Render(p Params) ([]File, error) {
 		return nil, fmt.Errorf("schema parameters: %w", err)
 	}
 	return render(files, p)
+}
+
+// Ledger returns the statements that create TableLedger and its database.
+func Ledger(p Params) ([]string, error) {
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("schema parameters: %w", err)
+	}
+	f, err := renderFile(files, "ledger.sql.tmpl", p)
+	return f.Statements, err
 }
 
 func render(fsys fs.FS, p Params) ([]File, error) {
