@@ -1,0 +1,56 @@
+package score
+
+// Reasons of a GroupSize.
+const (
+	// ReasonOK: publishable.
+	ReasonOK = "ok"
+	// ReasonPeople: fewer people than k.
+	ReasonPeople = "people"
+	// ReasonTop1 and ReasonTop2: one person or two make up too much of it.
+	ReasonTop1 = "top1"
+	ReasonTop2 = "top2"
+	// ReasonUnknown: neither cost nor tokens are known, so that nobody can say
+	// who makes up how much.
+	ReasonUnknown = "unknown"
+	// ReasonComplementary: publishing it would reveal a group that is not.
+	ReasonComplementary = "complementary"
+)
+
+// GroupSize says whether the figures of a team in an ISO week may be published.
+type GroupSize struct {
+	Tenant, Team string
+	// Week is its ISO name, WeekStart its Monday 00:00 UTC in ms.
+	Week      string
+	WeekStart int64
+	// People is how many persons used AI in the team that week.
+	People int64
+	// Top1 and Top2 are the shares of the person and the two persons who make
+	// up most of the cost or of the tokens, whichever is larger.
+	Top1, Top2 Millionths
+	Reason     string
+	// Rev counts the records of this team and week from 0; W is the watermark at
+	// emission, ms.
+	Rev uint32
+	W   int64
+}
+
+// Publishable reports whether the figures of the team and week may be shown.
+func (g *GroupSize) Publishable() bool { return g.Reason == ReasonOK }
+
+// AppendJSON appends the record, fields in the order of the schema.
+func (g *GroupSize) AppendJSON(dst []byte) []byte {
+	o := open(dst)
+	o.string("kind", KindGroupSize)
+	o.string("tenant", g.Tenant)
+	o.string("team", g.Team)
+	o.string("iso_week", g.Week)
+	o.int("week_start", g.WeekStart)
+	o.int("people", g.People)
+	o.ratio("top1_share", g.Top1)
+	o.ratio("top2_share", g.Top2)
+	o.bool("publishable", g.Publishable())
+	o.string("reason", g.Reason)
+	o.int("rev", int64(g.Rev))
+	o.int("w", g.W)
+	return o.close()
+}

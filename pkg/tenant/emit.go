@@ -1,0 +1,100 @@
+package tenant
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	"github.com/goodhartlabs/goodhart/schemas"
+)
+
+// emitter renders records; it holds buffers and no state.
+type emitter struct {
+	body, key []byte
+	rolling   score.Rolling
+}
+
+// emitRolling emits a window of a scope.
+func (f *Fold) emitRolling(t *tenant, s *scope, w *window.Window, end int64, rev uint32, out *machine.Outputs) {
+	f.stats.Rolling++
+	if rev > 0 {
+		f.stats.Revisions++
+	}
+	if out.Silent {
+		return
+	}
+	r := &f.emit.rolling
+	*r = score.Rolling{
+		Tenant: t.name, ScopeKind: kindName(s.kind), Scope: s.name,
+		Window: w.Name, Start: end - w.Size, End: end,
+		Rev: rev, W: f.w, Totals: s.sum(w, end),
+		Status: score.StatusRolling, ConfigVersion: t.config.GetVersion(),
+	}
+	if w.Pane == window.Day {
+		r.Status = score.StatusInsufficient
+	}
+	r.People, r.PeopleKnown = s.people(w, end)
+	f.emit.body = r.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: score.TypeRolling,
+		tenant:    t.name,
+		object:    [3]string{r.ScopeKind, s.name, w.Name},
+		at:        end, rev: rev,
+	})
+}
+
+// emitGroup emits the group size of a team and week.
+func (f *Fold) emitGroup(g *score.GroupSize, out *machine.Outputs) {
+	f.stats.GroupSizes++
+	if out.Silent {
+		return
+	}
+	f.emit.body = g.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: score.TypeGroupSize,
+		tenant:    g.Tenant,
+		object:    [3]string{score.KindGroupSize, g.Team, g.Week},
+		at:        g.WeekStart, rev: g.Rev,
+	})
+}
+
+// envelope is what a record's key and CloudEvents headers say.
+type envelope struct {
+	eventType string
+	tenant    string
+	// object names what the record states, whatever its time and revision: with
+	// the tenant it is the key, so that a compacted copy holds the latest.
+	object [3]string
+	at     int64
+	rev    uint32
+}
+
+// send emits the rendered body with the headers of a CloudEvent in binary mode.
+// The labels of an object hold no "|", so that key and id are unambiguous.
+func (f *Fold) send(out *machine.Outputs, e envelope) {
+	key := append(f.emit.key[:0], e.tenant...)
+	for _, part := range e.object {
+		key = append(append(key, '|'), part...)
+	}
+	f.emit.key = key
+
+	const source = "//goodhart/"
+	buf := make([]byte, 0, len(key)+len(source)+len(e.tenant)+len(time.RFC3339)+48)
+	buf = append(buf, key...)
+	buf = append(strconv.AppendInt(append(buf, '|'), e.at, 10), '|')
+	buf = strconv.AppendUint(buf, uint64(e.rev), 10)
+	id := len(buf)
+	buf = append(append(buf, source...), e.tenant...)
+	from := len(buf)
+	buf = time.UnixMilli(e.at).UTC().AppendFormat(buf, time.RFC3339)
+	out.EmitBytes(schemas.TopicScores, machine.ByKey, key, f.w, f.emit.body, []machine.Header{
+		{Key: "ce_specversion", Value: []byte("1.0")},
+		{Key: "ce_type", Value: []byte(e.eventType)},
+		{Key: "ce_source", Value: buf[id:from:from]},
+		{Key: "ce_id", Value: buf[:id:id]},
+		{Key: "ce_time", Value: buf[from:]},
+		{Key: "content-type", Value: []byte("application/json")},
+	})
+}
