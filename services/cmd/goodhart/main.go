@@ -1,0 +1,43 @@
+// Command goodhart is every role of the pipeline in one binary.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "goodhart:", err)
+		os.Exit(1)
+	}
+}
+
+// run finds the role and runs it.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		usage(out)
+		return nil
+	}
+	for _, r := range roles() {
+		if r.name == args[0] {
+			return r.run(ctx, args[1:], out)
+		}
+	}
+	usage(out)
+	return fmt.Errorf("unknown role %q", args[0])
+}
+
+func usage(out io.Writer) {
+	fmt.Fprintln(out, "usage: goodhart <role> [--config file.yaml] [--check-config]")
+	for _, r := range roles() {
+		fmt.Fprintf(out, "  %-10s %s\n", r.name, r.help)
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/goodhartlabs/goodhart/services/broker"
+	"github.com/goodhartlabs/goodhart/services/collector"
+	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/migrate"
+	"github.com/goodhartlabs/goodhart/services/probe"
+	"github.com/goodhartlabs/goodhart/services/processor"
+	"github.com/goodhartlabs/goodhart/services/reconcile"
+	"github.com/goodhartlabs/goodhart/services/simulate"
+	"github.com/goodhartlabs/goodhart/services/sink"
+	"github.com/goodhartlabs/goodhart/services/up"
+)
+
+// role is one word after goodhart.
+type role struct {
+	name, help string
+	run        func(ctx context.Context, args []string, out io.Writer) error
+}
+
+func roles() []role {
+	return []role{
+		{"up", "run everything on this machine", runUp},
+		of("migrate", "create topics and tables", migrate.Default, migrate.Run,
+			func(*migrate.Config) string { return "" }, func(c *migrate.Config, f *flag.FlagSet) {
+				f.BoolVar(&c.DryRun, "dry-run", false, "say what would be done and do nothing")
+			}),
+		of("broker", "run the embedded Kafka broker", broker.Default, broker.Run,
+			func(c *broker.Config) string { return c.Admin }, nil),
+		of("collector", "receive OTLP and CloudEvents, publish events", collector.Default, collector.Run,
+			func(c *collector.Config) string { return c.Admin }, nil),
+		of("processor", "fold events into facts, features and scores", processor.Default, processor.Run,
+			func(c *processor.Config) string { return c.Admin }, nil),
+		of("sink", "write facts and scores into ClickHouse", sink.Default, sink.Run,
+			func(c *sink.Config) string { return c.Admin }, nil),
+		of("reconcile", "prove that rollups equal raw rows", reconcile.Default, reconcile.Run,
+			func(*reconcile.Config) string { return "" }, nil),
+		{"simulate", "plan and send the traffic of an invented company", runSimulate},
+	}
+}
+
+// configuration is what every role's Config offers.
+type configuration interface{ Validate() error }
+
+// of makes a role of a package with the usual Default, Run and Config; more adds
+// flags that win over the file.
+func of[C configuration](
+	name, help string, defaults func() C, run func(context.Context, C, *probe.Telemetry) error,
+	admin func(*C) string, more func(*C, *flag.FlagSet),
+) role {
+	return role{name, help, func(ctx context.Context, args []string, out io.Writer) error {
+		cfg := defaults()
+		flags := flag.NewFlagSet("goodhart "+name, flag.ContinueOnError)
+		flags.SetOutput(out)
+		file := flags.String("config", "", "YAML `file`; see services/"+name+"/config.example.yaml")
+		check := flags.Bool("check-config", false, "validate the configuration and exit")
+		if more != nil {
+			more(&cfg, flags)
+		}
+		if err := flags.Parse(args); err != nil {
+			return ignoreHelp(err)
+		}
+		if err := config.Load(*file, &cfg, os.LookupEnv); err != nil {
+			return err
+		}
+		if more != nil { // the file may have overwritten what flags set
+			_ = flags.Parse(args)
+		}
+		if err := cfg.Validate(); err != nil || *check {
+			return err
+		}
+		return serve(ctx, admin(&cfg), func(ctx context.Context, tel *probe.Telemetry) error { return run(ctx, cfg, tel) })
+	}}
+}
+
+func ignoreHelp(err error) error {
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	return err
+}
+
+// serve runs a role beside its probes; the probes end with it.
+func serve(ctx context.Context, admin string, run func(context.Context, *probe.Telemetry) error) error {
+	tel := probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	probes, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group := errgroup.Group{}
+	group.Go(func() error { return tel.Serve(probes, admin) })
+	group.Go(func() error {
+		defer stop()
+		return run(ctx, tel)
+	})
+	return group.Wait()
+}
+
+func runUp(ctx context.Context, args []string, out io.Writer) error {
+	cfg := up.Default()
+	cfg.DSN = os.Getenv("CLICKHOUSE_DSN")
+	cfg.Output = out
+	flags := flag.NewFlagSet("goodhart up", flag.ContinueOnError)
+	flags.SetOutput(out)
+	file := flags.String("config", "", "YAML `file` with the keys of docs/up.md; flags win over it")
+	check := flags.Bool("check-config", false, "validate the configuration and exit")
+	flags.StringVar(&cfg.Data, "data", cfg.Data, "`directory` of all state")
+	flags.StringVar(&cfg.Library, "library", cfg.Library, "`file` libchdb.so")
+	flags.StringVar(&cfg.Chserve, "chserve", cfg.Chserve, "`binary` chserve (default: beside goodhart)")
+	flags.StringVar(&cfg.Keys, "keys", cfg.Keys, "`file` of API keys (default: one key, made at the first start)")
+	flags.StringVar(&cfg.People, "people", cfg.People, "`file` of people and teams")
+	flags.BoolVar(&cfg.Simulation, "simulation", cfg.Simulation, "take the time from the Goodhart-Clock header")
+	if err := flags.Parse(args); err != nil {
+		return ignoreHelp(err)
+	}
+	if err := config.Load(*file, &cfg, os.LookupEnv); err != nil {
+		return err
+	}
+	_ = flags.Parse(args) // the file may have overwritten what flags set
+	if err := cfg.Validate(); err != nil || *check {
+		return err
+	}
+	return serve(ctx, cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return up.Run(ctx, cfg, tel) })
+}
+
+func runSimulate(ctx context.Context, args []string, out io.Writer) error {
+	cfg, err := simulate.ParseArgs(args, out)
+	if err != nil {
+		return ignoreHelp(err)
+	}
+	return simulate.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+}

@@ -1,0 +1,75 @@
+package up
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/goodhartlabs/goodhart/pkg/kschema"
+)
+
+// Config of `goodhart up`.
+type Config struct {
+	// Data is the directory of all state.
+	Data string `yaml:"data"`
+	// Broker, HTTP, GRPC, ClickHouse and Admin are loopback addresses, host:port.
+	Broker     string `yaml:"broker"`
+	HTTP       string `yaml:"http"`
+	GRPC       string `yaml:"grpc"`
+	ClickHouse string `yaml:"clickhouse"`
+	Admin      string `yaml:"admin"`
+	// DSN names a ClickHouse server to use instead of the embedded engine.
+	DSN string `yaml:"dsn"`
+	// Library is the engine's libchdb.so, Chserve the binary that serves it.
+	Library string `yaml:"library"`
+	Chserve string `yaml:"chserve"`
+	// Keys and People replace the files under Data.
+	Keys   string `yaml:"keys_file"`
+	People string `yaml:"people_file"`
+	Prices string `yaml:"prices_file"`
+	// Partitions are fixed at the first start.
+	Partitions kschema.Counts `yaml:"partitions"`
+	// Simulation takes the time from the Goodhart-Clock header of the requests
+	// and lets events be as late as SimulationStep.
+	Simulation     bool          `yaml:"simulation"`
+	SimulationStep time.Duration `yaml:"simulation_step"`
+	// Output is where endpoints and the engine's own messages are printed.
+	Output io.Writer `yaml:"-"`
+}
+
+// Default keeps everything under .goodhart and on the usual ports.
+func Default() Config {
+	return Config{
+		Data:           ".goodhart",
+		Broker:         "127.0.0.1:9092",
+		HTTP:           "127.0.0.1:4318",
+		GRPC:           "127.0.0.1:4317",
+		ClickHouse:     "127.0.0.1:8123",
+		Admin:          "127.0.0.1:9464",
+		Library:        ".cache/chdb/package/libchdb.so",
+		Partitions:     kschema.DefaultCounts(),
+		SimulationStep: time.Hour,
+		Output:         os.Stdout,
+	}
+}
+
+// Validate reports every problem, each with its key.
+func (c Config) Validate() error {
+	errs := []error{c.Partitions.Validate()}
+	if c.Data == "" {
+		errs = append(errs, errors.New("data: a directory is needed"))
+	}
+	if c.SimulationStep <= 0 {
+		errs = append(errs, errors.New("simulation_step: must be positive"))
+	}
+	return errors.Join(errs...)
+}
+
+// dsn is where ClickHouse answers.
+func (c Config) dsn() string {
+	if c.DSN != "" {
+		return c.DSN
+	}
+	return "http://default@" + c.ClickHouse + "/default"
+}
