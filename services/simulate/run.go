@@ -12,5 +12,8 @@ func Run(ctx context.Context, cfg Config, _ *probe.Telemetry) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("simulate: %w", err)
 	}
+	if cfg.Phase == PhaseSend {
+		return Send(ctx, cfg)
+	}
 	return Plan(ctx, cfg)
 }

@@ -43,8 +43,7 @@ type keyEntry struct {
 	SHA256     string `yaml:"sha256"`
 	Tenant     string `yaml:"tenant"`
 	Accounting string `yaml:"accounting"`
-	Person     string `yaml:"person,omitempty"`
-	Service    string `yaml:"service,omitempty"`
+	Service    bool   `yaml:"service,omitempty"`
 }
 
 type keysFile struct {
@@ -98,7 +97,7 @@ func (o *Org) KeysYAML() ([]byte, error) {
 		sum := sha256.Sum256([]byte(k.Secret))
 		f.Keys = append(f.Keys, keyEntry{
 			ID: k.ID, SHA256: hex.EncodeToString(sum[:]), Tenant: o.Tenant,
-			Accounting: k.Accounting, Person: k.Person, Service: k.Service,
+			Accounting: k.Accounting, Service: k.Service,
 		})
 	}
 	out, err := yaml.Marshal(f)

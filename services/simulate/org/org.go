@@ -101,8 +101,8 @@ type Key struct {
 	ID, Secret string
 	// Accounting is the class of what the key sends: billable or observational.
 	Accounting string
-	// Person owns the key, Service runs with it; both may be empty.
-	Person, Service string
+	// Service marks a machine's key.
+	Service bool
 }
 
 // Service is a program that calls models on its own account.
@@ -132,7 +132,7 @@ const (
 // New invents the company of a seed for a period of days from start, a UTC
 // midnight.
 func New(seed uint64, people, days int, start time.Time) *Org {
-	o := &Org{Tenant: "acme", Teams: slices.Clone(teamNames[:teamCount(people)])}
+	o := &Org{Tenant: "demo", Teams: slices.Clone(teamNames[:teamCount(people)])}
 	rng := rand.New(rand.NewPCG(seed, 0x0e9))
 	sizes := teamSizes(rng, people, len(o.Teams))
 	for team, size := range sizes {
@@ -282,7 +282,7 @@ func (o *Org) addKeys(rng *rand.Rand) {
 	add(Key{ID: KeyGateway, Accounting: "observational"})
 	add(Key{ID: KeyOutcomes, Accounting: "billable"})
 	for _, s := range o.Services {
-		add(Key{ID: s.Key, Accounting: "billable", Service: s.ID})
+		add(Key{ID: s.Key, Accounting: "billable", Service: true})
 	}
 }
 

@@ -16,13 +16,25 @@ const (
 	lateFirstDay       = 3
 )
 
+// Names of events that are not requests.
+const (
+	UserPrompt   = "user_prompt"
+	ToolDecision = "tool_decision"
+	ToolResult   = "tool_result"
+	APIError     = "api_error"
+	Compaction   = "compaction"
+)
+
+// OldVersion of the tool sent numbers as strings.
+const OldVersion = "2.1.81"
+
 // claudeSession plays one session of the coding tool.
 func (g *Generator) claudeSession(rng *rand.Rand, p *org.Person, day int) {
 	s := &Session{
 		ID: org.UUID(rng), Person: p, Conversation: true,
-		Version:  []string{"2.1.158", "2.1.212", "2.1.224"}[choose(rng, .2, .3, .5)],
+		Version:  []string{OldVersion, "2.1.158", "2.1.212", "2.1.224"}[choose(rng, .05, .15, .3, .5)],
 		Terminal: []string{"vscode", "iTerm.app", "tmux", "ghostty"}[choose(rng, .4, .3, .2, .1)],
-		Skew:     int64((rng.Float64() - .5) * 120_000), // up to a minute either way
+		Skew:     int64((rng.Float64() - .5) * 80_000), // honest clocks are off by up to 40 s
 	}
 	binary.BigEndian.PutUint64(s.Trace[:], rng.Uint64()|1)
 	binary.BigEndian.PutUint64(s.Trace[8:], rng.Uint64())
@@ -87,7 +99,6 @@ type playing struct {
 	cached  int64
 	step    int64 // the hour whose counters are being summed
 	totals  counters
-	started bool
 	prompt  string
 }
 
@@ -97,7 +108,7 @@ func (p *playing) run(calls int) {
 	for calls > 0 {
 		p.now += int64(lognormal(p.rng, 45_000, 1, 3_000, 1_500_000))
 		p.prompt = org.UUID(p.rng)
-		p.activity("user_prompt", "", true, int64(lognormal(p.rng, 180, 1.1, 3, 20_000)), 0)
+		p.activity(UserPrompt, "", true, int64(lognormal(p.rng, 180, 1.1, 3, 20_000)), 0)
 		if p.rng.Float64() < .25 {
 			p.call(modelSmall, "generate_session_title", 900)
 			calls--
@@ -113,17 +124,21 @@ func (p *playing) run(calls int) {
 	p.flush()
 }
 
-// activity logs an event that is not a request.
+// activity reports an event that is not a request: as a log, and prompts and
+// tools as spans too.
 func (p *playing) activity(name, tool string, ok bool, size, duration int64) {
 	p.s.seq++
-	if !p.s.Logs {
-		return
-	}
 	p.tick()
 	a := &Activity{
 		At: p.now + p.s.Skew, Name: name, Tool: tool, PromptID: p.prompt, Seq: p.s.seq, OK: ok, Size: size, DurationMs: duration,
 	}
-	p.g.put(Logs, p.now, p.s.Delay, Item{Session: p.s, Activity: a})
+	if p.s.Logs {
+		p.g.put(Logs, p.now, p.s.Delay, Item{Session: p.s, Activity: a})
+	}
+	if p.s.Spans && (name == UserPrompt || name == ToolResult) {
+		binary.BigEndian.PutUint64(a.Span[:], p.rng.Uint64()|1)
+		p.g.put(Spans, p.now, p.s.Delay, Item{Session: p.s, Activity: a})
+	}
 }
 
 // call makes one model request; context is how long its prompt is.
@@ -136,7 +151,7 @@ func (p *playing) call(model, source string, context int64) {
 		RequestID:  fmt.Sprintf("req_%011x%011x", p.rng.Uint64()>>20, p.rng.Uint64()>>20),
 	}
 	if p.rng.Float64() < .015 {
-		p.activity("api_error", "", false, 529, c.DurationMs)
+		p.activity(APIError, "", false, 529, c.DurationMs)
 	}
 	c.TTFTMs = c.DurationMs / 5
 	p.now += c.DurationMs
@@ -168,7 +183,7 @@ func (p *playing) grow(output int64) {
 		p.context += 20_000
 	}
 	if p.context > limit {
-		p.activity("compaction", "", true, p.context, 0)
+		p.activity(Compaction, "", true, p.context, 0)
 		p.context, p.cached = 30_000, 0
 	}
 }
@@ -200,7 +215,7 @@ func (p *playing) tool() {
 	name := []string{"Bash", "Read", "Edit", "Grep", "Write", "mcp__tracker__search"}[choose(p.rng, .3, .28, .18, .14, .06, .04)]
 	accept := p.rng.Float64() < .94
 	if p.rng.Float64() < .35 || name == "Edit" || name == "Write" {
-		p.activity("tool_decision", name, accept, 0, 0)
+		p.activity(ToolDecision, name, accept, 0, 0)
 		if name == "Edit" || name == "Write" {
 			p.totals.decide(accept)
 		}
@@ -211,7 +226,7 @@ func (p *playing) tool() {
 	duration := int64(lognormal(p.rng, 400, 1.4, 5, 90_000))
 	p.now += duration
 	size := int64(lognormal(p.rng, 1_500, 1.3, 0, 100_000))
-	p.activity("tool_result", name, p.rng.Float64() < .95, size, duration)
+	p.activity(ToolResult, name, p.rng.Float64() < .95, size, duration)
 	switch {
 	case name == "Bash" && p.rng.Float64() < .03:
 		p.totals.commits++

@@ -1,10 +1,9 @@
 package truth
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -24,33 +23,18 @@ const (
 
 // Write writes the files into a directory.
 func (t *Truth) Write(dir string) error {
-	for name, write := range map[string]func(io.Writer){
-		UsageFile:    t.writeUsage,
-		DailyFile:    t.writeDaily,
-		OutcomesFile: t.writeOutcomes,
-		TotalsFile:   t.writeTotals,
-		LeastFile:    t.writeLeast,
+	for name, render := range map[string]func(*bytes.Buffer){
+		UsageFile:    t.printUsage,
+		DailyFile:    t.printDaily,
+		OutcomesFile: t.printOutcomes,
+		TotalsFile:   t.printTotals,
+		LeastFile:    t.printLeast,
 	} {
-		if err := writeFile(filepath.Join(dir, name), write); err != nil {
-			return err
+		var b bytes.Buffer
+		render(&b)
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
+			return fmt.Errorf("write truth: %w", err)
 		}
-	}
-	return nil
-}
-
-func writeFile(path string, write func(io.Writer)) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("create truth: %w", err)
-	}
-	w := bufio.NewWriter(f)
-	write(w) // errors stick to w
-	if err := w.Flush(); err != nil {
-		_ = f.Close()
-		return fmt.Errorf("write truth: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write truth: %w", err)
 	}
 	return nil
 }
@@ -59,9 +43,9 @@ func hourText(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.Dat
 
 func dayText(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.DateOnly) }
 
-// writeUsage prints by hour, team and model: records, requests, tokens by class
+// printUsage prints by hour, team and model: records, requests, tokens by class
 // and nano-USD.
-func (t *Truth) writeUsage(w io.Writer) {
+func (t *Truth) printUsage(w *bytes.Buffer) {
 	keys := slices.SortedFunc(maps.Keys(t.usage), func(a, b usageKey) int {
 		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.team, b.team), cmp.Compare(a.model, b.model))
 	})
@@ -72,9 +56,9 @@ func (t *Truth) writeUsage(w io.Writer) {
 	}
 }
 
-// writeDaily prints by day, over all teams: requests, tokens by class and
+// printDaily prints by day, over all teams: requests, tokens by class and
 // nano-USD.
-func (t *Truth) writeDaily(w io.Writer) {
+func (t *Truth) printDaily(w *bytes.Buffer) {
 	days := map[string]*usage{}
 	for k, u := range t.usage {
 		day := dayText(k.hour)
@@ -90,9 +74,9 @@ func (t *Truth) writeDaily(w io.Writer) {
 	}
 }
 
-// writeOutcomes prints by team and the object's day: provisional, final and
+// printOutcomes prints by team and the object's day: provisional, final and
 // reverted, net.
-func (t *Truth) writeOutcomes(w io.Writer) {
+func (t *Truth) printOutcomes(w *bytes.Buffer) {
 	keys := slices.SortedFunc(maps.Keys(t.credits), func(a, b creditKey) int {
 		return cmp.Or(cmp.Compare(a.team, b.team), cmp.Compare(a.day, b.day))
 	})
@@ -102,9 +86,9 @@ func (t *Truth) writeOutcomes(w io.Writer) {
 	}
 }
 
-// writeTotals prints the counts that must be equal.
-func (t *Truth) writeTotals(w io.Writer) {
-	writeCounts(w, map[string]int64{
+// printTotals prints the counts that must be equal.
+func (t *Truth) printTotals(w *bytes.Buffer) {
+	printCounts(w, map[string]int64{
 		"activity":           t.Totals.Activity,
 		"clock_skew":         t.Totals.ClockSkew,
 		"late":               t.Totals.Late,
@@ -114,10 +98,10 @@ func (t *Truth) writeTotals(w io.Writer) {
 	})
 }
 
-// writeLeast prints the counts that grow when a client has to repeat itself
+// printLeast prints the counts that grow when a client has to repeat itself
 // more often than planned.
-func (t *Truth) writeLeast(w io.Writer) {
-	writeCounts(w, map[string]int64{
+func (t *Truth) printLeast(w *bytes.Buffer) {
+	printCounts(w, map[string]int64{
 		"accepted":   t.Totals.Accepted,
 		"dead":       t.Totals.Rejected,
 		"duplicates": t.Totals.Duplicates,
@@ -125,7 +109,7 @@ func (t *Truth) writeLeast(w io.Writer) {
 	})
 }
 
-func writeCounts(w io.Writer, counts map[string]int64) {
+func printCounts(w *bytes.Buffer, counts map[string]int64) {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(w, "%s\t%d\n", name, counts[name])
 	}
