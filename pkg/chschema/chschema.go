@@ -23,10 +23,11 @@ import (
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
 )
 
-// ErrChanged: a migration's text differs from what was applied under its number.
+// ErrChanged says that a migration's text differs from what was applied under
+// its number.
 var ErrChanged = errors.New("migration was changed after it had been applied")
 
-// ErrNewer: the server was migrated by a newer binary.
+// ErrNewer says that the server was migrated by a newer binary.
 var ErrNewer = errors.New("schema is newer than this binary")
 
 // Step is one statement to execute.

@@ -31,7 +31,7 @@ const (
 	DatabaseCore = "core"
 	// DatabasePublic holds the views.
 	DatabasePublic = "goodhart"
-	// TableLedger, in DatabaseCore, records what has been applied.
+	// TableLedger is the table of DatabaseCore that records what was applied.
 	TableLedger = "schema_migrations"
 )
 
