@@ -1,0 +1,311 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+	"github.com/goodhartlabs/goodhart/services/probe"
+)
+
+const (
+	testSecret = "secret-of-ada"
+	ciSecret   = "secret-of-ci"
+	testTenant = "acme"
+	testParts  = 4
+)
+
+// rig is a collector between a real client and a fake broker.
+type rig struct {
+	t       testing.TB
+	cluster *kfake.Cluster
+	kafka   *kgo.Client // ours, to look at the topics
+	s       *service
+	tel     *probe.Telemetry
+	log     *bytes.Buffer
+	http    string
+	grpc    string
+	stop    func() error
+}
+
+func keysYAML(entries ...string) string { return "keys:\n" + strings.Join(entries, "") }
+
+func keyYAML(id, secret, rest string) string {
+	hash := sha256.Sum256([]byte(secret))
+	return fmt.Sprintf("  - {id: %s, sha256: %s, tenant: %s%s}\n", id, hex.EncodeToString(hash[:]), testTenant, rest)
+}
+
+const peopleYAML = `
+people:
+  - id: ada
+    role: developer
+    identities: [{kind: email, value: ada@acme.example}]
+    memberships: [{team: compilers, from: "2020-01-01"}]
+`
+
+// testConfig is a configuration on files of a temporary directory.
+func testConfig(t testing.TB, brokers []string) Config {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := Default()
+	cfg.Listen = Listen{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0"}
+	cfg.Kafka.Brokers = brokers
+	cfg.Keyring = map[string]string{testTenant: strings.Repeat("5a", 32)}
+	cfg.Keys = filepath.Join(dir, "keys.yaml")
+	cfg.People = filepath.Join(dir, "people.yaml")
+	cfg.TickInterval = 30 * time.Second // tests of ticks set their own
+	cfg.ReloadInterval = 100 * time.Millisecond
+	writeFile(t, cfg.Keys, keysYAML(keyYAML("ada-laptop", testSecret, ""), keyYAML("ci", ciSecret, ", source: cloudevents, service: true")))
+	writeFile(t, cfg.People, peopleYAML)
+	return cfg
+}
+
+func writeFile(t testing.TB, path, content string) {
+	t.Helper()
+	// A new file in place of the old one: another identity, whatever the clock.
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startCluster starts a broker with goodhart's topics.
+func startCluster(t testing.TB, opts ...kfake.Opt) (*kfake.Cluster, *kgo.Client) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	counts := kschema.Counts{Events: testParts, Facts: 1, Features: 1, Dead: 1}
+	if _, err := kschema.Migrate(t.Context(), cl, kschema.Options{Counts: counts, Replication: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return cluster, cl
+}
+
+// start starts a collector; change adapts its configuration.
+func start(t testing.TB, change func(*Config), opts ...kfake.Opt) *rig {
+	t.Helper()
+	cluster, cl := startCluster(t, opts...)
+	cfg := testConfig(t, cluster.ListenAddrs())
+	if change != nil {
+		change(&cfg)
+	}
+	return startOn(t, cluster, cl, cfg)
+}
+
+func startOn(t testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *rig {
+	t.Helper()
+	r := &rig{t: t, cluster: cluster, kafka: cl, log: new(bytes.Buffer)}
+	r.tel = probe.New(slog.New(slog.NewTextHandler(r.log, nil)))
+	var err error
+	if r.s, err = open(t.Context(), cfg, r.tel); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range r.s.servers {
+		if l.server.Protocols != nil {
+			r.grpc = l.listener.Addr().String()
+		} else {
+			r.http = "http://" + l.listener.Addr().String()
+		}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- r.s.run(ctx) }()
+	stopped := false
+	r.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil && !t.Failed() {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return r
+}
+
+// call is one HTTP request of a test.
+type call struct {
+	path, contentType, encoding string
+	body                        io.Reader
+	secret                      string // "-": no Authorization at all; empty: the usual key
+	headers                     map[string]string
+}
+
+type reply struct {
+	code   int
+	header http.Header
+	body   []byte
+}
+
+func (r *rig) post(c call) reply {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.http+c.path, c.body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if c.contentType != "" {
+		req.Header.Set("Content-Type", c.contentType)
+	}
+	if c.encoding != "" {
+		req.Header.Set("Content-Encoding", c.encoding)
+	}
+	switch c.secret {
+	case "-":
+	case "":
+		req.Header.Set("Authorization", "Bearer "+testSecret)
+	default:
+		req.Header.Set("Authorization", c.secret)
+	}
+	for k, v := range c.headers {
+		req.Header.Set(k, v)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, raw}
+}
+
+// read returns every record of a topic, in order of partition and offset.
+func (r *rig) read(topic string) []*kgo.Record {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 20*time.Second)
+	defer cancel()
+	ends, err := kadm.NewClient(r.kafka).ListEndOffsets(ctx, topic)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	from := map[string]map[int32]kgo.Offset{topic: {}}
+	left := int64(0)
+	ends.Each(func(o kadm.ListedOffset) {
+		from[topic][o.Partition] = kgo.NewOffset().AtStart()
+		left += o.Offset
+	})
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.ListenAddrs()...), kgo.ConsumePartitions(from))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer cl.Close()
+	byPartition := make([][]*kgo.Record, len(from[topic]))
+	for left > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, rec := range fetches.Records() {
+			byPartition[rec.Partition] = append(byPartition[rec.Partition], rec)
+			left--
+		}
+	}
+	var all []*kgo.Record
+	for _, records := range byPartition {
+		all = append(all, records...)
+	}
+	return all
+}
+
+// stored is an event as it lies in Kafka.
+type stored struct {
+	*goodhartv1.Event
+	partition int32
+	key       string
+}
+
+// events returns the events of events.v1 without ticks.
+func (r *rig) events() []stored { return r.ofKind(false) }
+
+// ticks returns the ticks.
+func (r *rig) ticks() []stored { return r.ofKind(true) }
+
+func (r *rig) ofKind(tick bool) []stored {
+	r.t.Helper()
+	var out []stored
+	for _, rec := range r.read(schemas.TopicEvents) {
+		e := new(goodhartv1.Event)
+		if err := e.UnmarshalVT(rec.Value); err != nil {
+			r.t.Fatal(err)
+		}
+		if (e.Kind == goodhartv1.EventKind_EVENT_KIND_TICK) == tick {
+			out = append(out, stored{e, rec.Partition, string(rec.Key)})
+		}
+	}
+	return out
+}
+
+func (r *rig) deadLetters() []*goodhartv1.DeadLetter {
+	r.t.Helper()
+	var out []*goodhartv1.DeadLetter
+	for _, rec := range r.read(schemas.TopicDead) {
+		d := new(goodhartv1.DeadLetter)
+		if err := d.UnmarshalVT(rec.Value); err != nil {
+			r.t.Fatal(err)
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// rejected is the collector's own count.
+func (r *rig) rejected(source, reason string) int {
+	return int(testutil.ToFloat64(r.s.metrics.rejected.WithLabelValues(source, reason)))
+}
+
+// tallied sums the tallies that ticks carried, each tick number once.
+func (r *rig) tallied() map[string]int64 {
+	r.t.Helper()
+	type number struct {
+		collector string
+		partition int32
+		sequence  uint64
+	}
+	seen := map[number]bool{}
+	sums := map[string]int64{}
+	for _, e := range r.ticks() {
+		n := number{e.Tick.Collector, e.partition, e.Tick.Sequence}
+		if seen[n] {
+			continue
+		}
+		seen[n] = true
+		for _, x := range e.Tick.Rejected {
+			sums[x.Source+"/"+x.Reason] += x.Records
+		}
+	}
+	return sums
+}

@@ -1,0 +1,120 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/schemas"
+)
+
+// noise does not compress.
+func noise(size int) []byte {
+	rng := rand.NewChaCha8([32]byte{7})
+	b := make([]byte, size)
+	_, _ = rng.Read(b)
+	return b
+}
+
+// limitMessages sets the largest batch that the broker takes.
+func limitMessages(t *testing.T, cl *kgo.Client, n int) {
+	t.Helper()
+	value := fmt.Sprint(n)
+	res, err := kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &value}}, schemas.TopicEvents)
+	if err == nil {
+		_, err = res.On(schemas.TopicEvents, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRecordOverTheBrokersLimit sends a mix in which some records alone are over
+// the limit, while all of them together are over it many times.
+func TestRecordOverTheBrokersLimit(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lowered after the start %v", late), func(t *testing.T) {
+			const limit = 4 << 10
+			var r *rig
+			if late {
+				r = start(t, nil)
+				limitMessages(t, r.kafka, limit)
+			} else {
+				cluster, cl := startCluster(t)
+				limitMessages(t, cl, limit)
+				r = startOn(t, cluster, cl, testConfig(t, cluster.ListenAddrs()))
+			}
+			records := make([]kgo.Record, 2000)
+			want := map[string]bool{}
+			for i := range records {
+				value := fmt.Appendf(nil, "%d|%s", i, noise(100))
+				if i%500 == 7 {
+					value = append(value, noise(2*limit)...)
+				} else {
+					want[string(value)] = true
+				}
+				records[i] = kgo.Record{Topic: schemas.TopicEvents, Partition: int32(i % testParts), Value: value}
+			}
+			ship := r.s.producer.ship()
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if err := ship.send(ctx, records); err != nil {
+				t.Fatal(err)
+			}
+			refused, err := ship.wait(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(refused) != 4 {
+				t.Errorf("%d refused, want 4", len(refused))
+			}
+			for _, rec := range refused {
+				if len(rec.Value) < limit {
+					t.Errorf("refused a record of %d bytes", len(rec.Value))
+				}
+			}
+			for _, rec := range r.read(schemas.TopicEvents) {
+				delete(want, string(rec.Value))
+			}
+			if len(want) > 0 {
+				t.Errorf("%d acknowledged records are not in the topic", len(want))
+			}
+			if r.s.producer.buffered.Load() != 0 {
+				t.Errorf("%d bytes still count as waiting", r.s.producer.buffered.Load())
+			}
+		})
+	}
+}
+
+func TestShipmentLargerThanAllRoom(t *testing.T) {
+	r := start(t, func(c *Config) { c.Limits.BufferedBytes = 1 << 20 })
+	records := make([]kgo.Record, 4000)
+	value := bytes.Repeat([]byte("x"), 2000)
+	for i := range records {
+		records[i] = kgo.Record{Topic: schemas.TopicEvents, Partition: int32(i % testParts), Value: value}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ship := r.s.producer.ship()
+	if err := ship.send(ctx, records); err != nil {
+		t.Fatal(err)
+	}
+	if refused, err := ship.wait(ctx); err != nil || len(refused) > 0 {
+		t.Fatalf("%d refused, error %v", len(refused), err)
+	}
+	n := 0
+	for _, rec := range r.read(schemas.TopicEvents) {
+		if bytes.Equal(rec.Value, value) {
+			n++
+		}
+	}
+	if n != len(records) {
+		t.Errorf("%d records in the topic, want %d", n, len(records))
+	}
+}
