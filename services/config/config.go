@@ -38,10 +38,24 @@ func Load(path string, into any, getenv func(string) (string, bool)) error {
 	if len(missing) > 0 {
 		return errors.Join(missing...)
 	}
+	return decode(path, raw, into)
+}
+
+// Read decodes a YAML file that holds no secrets: unknown keys are errors, and
+// nothing stands for the environment.
+func Read(path string, into any) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return decode(path, raw, into)
+}
+
+func decode(path string, raw []byte, into any) error {
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	dec.KnownFields(true)
 	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("config %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }

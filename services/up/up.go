@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -123,7 +124,10 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 	}
 	m := migrate.Default()
 	m.Kafka, m.ClickHouse.DSN, m.Partitions, m.Replication = brokers, cfg.dsn(), cfg.Partitions, 1
-	m.ClickHouse.Embedded, m.Prices = cfg.DSN == "", cfg.Prices
+	m.Prices = cfg.Prices
+	if cfg.DSN == "" {
+		m.Schema.Kind = schema.Embedded
+	}
 	if err := migrate.Run(ctx, m, tel); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

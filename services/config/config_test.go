@@ -1,0 +1,54 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+type sample struct {
+	Name  string `yaml:"name"`
+	Count int    `yaml:"count"`
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func env(name string) (string, bool) {
+	v, ok := map[string]string{"SECRET": "s3cret"}[name]
+	return v, ok
+}
+
+func TestLoad(t *testing.T) {
+	got := sample{Count: 3}
+	if err := Load(write(t, "name: ${SECRET}\n"), &got, env); err != nil {
+		t.Fatal(err)
+	}
+	if want := (sample{Name: "s3cret", Count: 3}); got != want {
+		t.Errorf("got %+v, want %+v: defaults stay, references resolve", got, want)
+	}
+	if err := Load("", &got, env); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		err := Load(write(t, text), &sample{}, env)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load(%q) = %v, want an error with %q", text, err, want)
+		}
+	}
+	f("nam: x\n", "field nam not found")
+	f("count: many\n", "cannot unmarshal")
+	f("name: ${NOPE}\ncount: ${NADA}\n", "NADA is not set")
+	f("name: [\n", "c.yaml")
+}
