@@ -2,6 +2,7 @@ package event
 
 import (
 	"math"
+	"strconv"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -157,4 +158,13 @@ func checkUsage(u *goodhartv1.Usage) (string, Problem) {
 		}
 	}
 	return "", ""
+}
+
+// ParseHash reads a 64-bit hash of 16 hex digits.
+func ParseHash(s string) (uint64, bool) {
+	if len(s) != 16 {
+		return 0, false
+	}
+	h, err := strconv.ParseUint(s, 16, 64)
+	return h, err == nil
 }
