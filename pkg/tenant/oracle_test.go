@@ -166,6 +166,7 @@ func asRecords(emissions []emission, log []machine.Record) []record {
 
 // Random logs give exactly the records that the rules ask for, in their order.
 func TestRollingAgainstOracle(t *testing.T) {
+	seen := map[bool]int{}
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		deeds := randomDeeds(rng, 20+rng.IntN(150))
@@ -180,6 +181,10 @@ func TestRollingAgainstOracle(t *testing.T) {
 			if diff := gocmp.Diff(want[i], got[i]); diff != "" {
 				t.Fatalf("seed %d, record %d of %d: (-want +got)\n%s", seed, i, len(want), diff)
 			}
+			seen[got[i].Rev > 0]++
 		}
+	}
+	if seen[false] < 10_000 || seen[true] < 10_000 {
+		t.Errorf("%d first records and %d corrections: too few to mean anything", seen[false], seen[true])
 	}
 }
