@@ -236,7 +236,7 @@ func writeCatalogue(t *testing.T, tables []schema.Table) {
 		t.Fatal(err)
 	}
 	path := filepath.Join("..", "..", "schemas", "clickhouse", "catalog.json")
-	if err := os.WriteFile(path, append(raw, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(path, append(raw, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

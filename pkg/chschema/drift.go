@@ -83,6 +83,7 @@ func compareTables(want schema.Table, have Live, p schema.Params) []Difference {
 		{"partition key", want.Partition, have.Partition},
 		{"order key", want.Order, have.Order},
 		{"comment", want.Comment, have.Comment},
+		{"target", want.Target, have.Target},
 	})
 	readsTwins := want.View() && p.Kind == schema.Cluster // so its query is another
 	if want.Query != have.Query && !readsTwins {

@@ -21,7 +21,10 @@ type Live struct {
 	DedupWindow int
 }
 
-var dedupWindow = regexp.MustCompile(`[a-z]_deduplication_window = (\d+)`)
+var (
+	dedupWindow = regexp.MustCompile(`[a-z]_deduplication_window = (\d+)`)
+	target      = regexp.MustCompile(`^CREATE MATERIALIZED VIEW \S+ TO (\S+)`)
+)
 
 // Inspect reads the tables and views of our databases from a server, sorted by
 // name.
@@ -30,7 +33,7 @@ func Inspect(ctx context.Context, conn driver.Conn) ([]Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := conn.Query(ctx, `SELECT database, name, engine, partition_key, sorting_key, comment, as_select, engine_full
+	rows, err := conn.Query(ctx, `SELECT database, name, engine, partition_key, sorting_key, comment, as_select, engine_full, create_table_query
 		FROM system.tables WHERE database IN (?, ?) AND NOT startsWith(name, '.') ORDER BY database, name`,
 		schema.DatabaseCore, schema.DatabasePublic)
 	if err != nil {
@@ -40,16 +43,19 @@ func Inspect(ctx context.Context, conn driver.Conn) ([]Live, error) {
 	var tables []Live
 	for rows.Next() {
 		var (
-			t                 Live
-			query, engineFull string
+			t                         Live
+			query, engineFull, create string
 		)
-		err := rows.Scan(&t.Database, &t.Name, &t.Engine, &t.Partition, &t.Order, &t.Comment, &query, &engineFull)
+		err := rows.Scan(&t.Database, &t.Name, &t.Engine, &t.Partition, &t.Order, &t.Comment, &query, &engineFull, &create)
 		if err != nil {
 			return nil, fmt.Errorf("scan system.tables: %w", err)
 		}
 		t.Engine = strings.TrimPrefix(t.Engine, "Replicated")
 		if query != "" {
 			t.Query = digest(query)
+		}
+		if m := target.FindStringSubmatch(create); m != nil && t.MaterializedView() {
+			t.Target = m[1]
 		}
 		if m := dedupWindow.FindStringSubmatch(engineFull); m != nil {
 			if t.DedupWindow, err = strconv.Atoi(m[1]); err != nil {

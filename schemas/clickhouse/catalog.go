@@ -19,8 +19,10 @@ type Table struct {
 	Partition string `json:"partition,omitempty"`
 	Order     string `json:"order,omitempty"`
 	Comment   string `json:"comment,omitempty"`
-	// Query is a digest of a view's query; see QueryDigest.
+	// Query is a digest of a view's query, without its layout.
 	Query string `json:"query,omitempty"`
+	// Target is database.table that a materialized view writes to.
+	Target string `json:"target,omitempty"`
 	// Columns in order; none for materialized views, whose target has them.
 	Columns []Column `json:"columns,omitempty"`
 }
