@@ -5,6 +5,8 @@
 package event
 
 import (
+	"strings"
+
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -50,6 +52,25 @@ type OutcomeIDs struct {
 type Ref struct {
 	Object string
 	SHA    string
+}
+
+// ObjectID spells the natural id of an outcome object, so that every source of
+// the same object spells it alike. Kind is pr, issue, ticket, commit or
+// deployment.
+func ObjectID(host, repository, kind, id string) string {
+	return strings.ToLower(host) + "\x00" + repository + "\x00" + kind + "\x00" + id
+}
+
+// RepositoryID spells a repository or tracker project as the people file does:
+// host/repository.
+func RepositoryID(host, repository string) string {
+	switch {
+	case repository == "":
+		return ""
+	case host == "":
+		return repository
+	}
+	return strings.ToLower(host) + "/" + repository
 }
 
 // Actor is who did it, in the source's own words; every field may be empty.

@@ -62,6 +62,10 @@ func (s *Stamper) Stamp(d *Draft, c *Credential, now time.Time) (key []byte, rej
 	s.identify(d, c, h)
 	s.attribute(d, c, h)
 	if e.Usage != nil {
+		if c.Person != "" && e.Usage.CostBasis == goodhartv1.CostBasis_COST_BASIS_BILLED {
+			// What a person's own key says it was billed is a claim.
+			e.Usage.ReportedCostNanos, e.Usage.CostNanos = e.Usage.CostNanos, nil
+		}
 		setCost(e, s.prices)
 	}
 	cleanLabels(e)

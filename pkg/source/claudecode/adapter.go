@@ -42,6 +42,8 @@ func claims(o *record.Origin) bool {
 type fields struct {
 	who record.Who
 	num record.Numbers
+	// derived are numbers that a wrapper of the tool adds.
+	derived record.Derived
 
 	name, model, speed, querySource, agent string
 	requestID, clientRequestID, responseID string
@@ -60,10 +62,7 @@ type fields struct {
 func (f *fields) read(o *record.Origin, attributes pcommon.Map) {
 	f.who = o.Who
 	for key, value := range attributes.All() {
-		if f.who.Read(key, value) {
-			continue
-		}
-		if f.readString(key, value) {
+		if f.who.Read(key, value) || f.readString(key, value) || f.derived.Read(key, value, &f.num) {
 			continue
 		}
 		f.readNumber(key, value)
@@ -175,6 +174,7 @@ func (f *fields) fillRequest(e *goodhartv1.Event) {
 	u.CacheReadTokens, u.CacheWriteTokens = f.cacheRead, f.cacheWrite
 	u.DurationMs, u.TtftMs = f.duration, f.ttft
 	u.FinishReason = f.finish
+	f.derived.Fill(e)
 	u.ReportedCostNanos = f.cost
 	if f.cost == nil {
 		u.ReportedCostNanos = f.costMicros

@@ -37,9 +37,9 @@ const (
 	toolName
 )
 
-func num() column                  { return column{kind: number} }
-func flag() column                 { return column{kind: boolean} }
-func label() column                { return column{kind: labelled} }
+func num() column                   { return column{kind: number} }
+func flag() column                  { return column{kind: boolean} }
+func label() column                 { return column{kind: labelled} }
 func oneOf(values ...string) column { return column{kind: enumerated, values: values} }
 
 // fill adds what the table allows of the attributes to an activity, in the

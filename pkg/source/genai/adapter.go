@@ -110,11 +110,11 @@ func (f *fields) add(at place, out *record.Out) {
 	}
 	d := event.Draft{Conversation: f.conversation(), Actor: f.who.Actor, RawID: f.rawID(at.trace)}
 	switch {
-	case kind == unnamed && f.hasTokens() && f.operation.value != "":
+	case kind == unnamed && f.hasTokens() && !f.looksLikeRequest():
 		out.Reject(Source, event.ReasonUnknownRecord, "gen_ai.operation.name",
 			"token counts on an operation that is not known to be a model request")
 		return
-	case kind == inference || kind == unnamed && f.looksLikeRequest():
+	case kind == inference, kind == unnamed && f.looksLikeRequest():
 		d.Event = record.NewUsage(Source, at.signal, at.origin)
 		f.fill(d.Event, at.failed)
 		d.Natural, d.Request = f.names(at)

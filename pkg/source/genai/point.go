@@ -102,7 +102,10 @@ func tokenClass(r *record.Point) string {
 func (f *fields) fillDelta(e *goodhartv1.Event, class string, n int64) {
 	u := e.Usage
 	e.AdapterVersion = version
-	u.OperationName, u.ProviderName = f.operationName(), f.provider()
+	u.ProviderName = f.provider()
+	if f.kind() == inference {
+		u.OperationName = f.operationName()
+	}
 	u.RequestModel, u.ResponseModel = f.requestModel.value, f.responseModel.value
 	u.AgentName, u.PriceTier = f.agent.value, f.priceTier()
 	u.Granularity = goodhartv1.Granularity_GRANULARITY_DELTA

@@ -1,8 +1,6 @@
 package otlp
 
 import (
-	"encoding/json"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -35,56 +33,3 @@ var names = sync.OnceValue(func() map[string]bool {
 })
 
 func known(name string) bool { return names()[name] }
-
-// jsonShape names the members of a JSON value and their types, without values.
-func jsonShape(raw []byte) string {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return "?"
-	}
-	var b strings.Builder
-	appendShape(&b, v)
-	return b.String()
-}
-
-func appendShape(b *strings.Builder, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		b.WriteByte('{')
-		keys := make([]string, 0, len(v))
-		for key := range v {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for i, key := range keys {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			if known(key) {
-				b.WriteString(key)
-			} else {
-				b.WriteByte('?')
-			}
-			b.WriteByte(':')
-			appendShape(b, v[key])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, element := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			appendShape(b, element)
-		}
-		b.WriteByte(']')
-	case string:
-		b.WriteString("string")
-	case float64:
-		b.WriteString("number")
-	case bool:
-		b.WriteString("bool")
-	default:
-		b.WriteString("null")
-	}
-}

@@ -151,5 +151,5 @@ func pieceScope(n node) (pcommon.InstrumentationScope, bool) {
 // malformed rejects a piece of JSON that does not decode.
 func (d *decoder) malformed(raw []byte) {
 	d.out.RejectRaw(source, event.ReasonMalformed, "a value of another type or size than OTLP gives this field",
-		raw, jsonShape(raw))
+		raw, event.JSONShape(raw, known))
 }
