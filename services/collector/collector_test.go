@@ -19,6 +19,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	grpcgzip "google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -308,4 +312,30 @@ func (r *rig) tallied() map[string]int64 {
 		}
 	}
 	return sums
+}
+
+// requests is the collector's count of answered requests.
+func (r *rig) requests(transport, result string) int {
+	return int(testutil.ToFloat64(r.s.metrics.requests.WithLabelValues(transport, result)))
+}
+
+// dial opens a real gRPC client.
+func (r *rig) dial(gzip bool) *grpc.ClientConn {
+	r.t.Helper()
+	opts := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	if gzip {
+		opts = append(opts, grpc.WithDefaultCallOptions(grpc.UseCompressor(grpcgzip.Name)))
+	}
+	cc, err := grpc.NewClient(r.grpc, opts...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = cc.Close() })
+	return cc
+}
+
+// authorized is the context of a gRPC call with the usual key.
+func (r *rig) authorized(kv ...string) context.Context {
+	kv = append(kv, "authorization", "Bearer "+testSecret)
+	return metadata.AppendToOutgoingContext(r.t.Context(), kv...)
 }

@@ -68,7 +68,7 @@ type Limits struct {
 	BodyBytes int64 `yaml:"body_bytes"`
 	// InflightBytes is how many body bytes may be in work at once; more get 503.
 	// The process needs up to about eight times as much memory. At least
-	// body_bytes.
+	// body_bytes and 1 MiB.
 	InflightBytes int64 `yaml:"inflight_bytes"`
 	// BufferedBytes is how many bytes may wait for Kafka's acknowledgement. At
 	// least 1 MiB.
@@ -181,7 +181,7 @@ func text(err error) string {
 
 func (l Limits) validate(bad func(key, format string, args ...any)) {
 	between(bad, "limits.body_bytes", l.BodyBytes, 1<<10, maxBodyBytes)
-	between(bad, "limits.inflight_bytes", l.InflightBytes, l.BodyBytes, 1<<40)
+	between(bad, "limits.inflight_bytes", l.InflightBytes, max(l.BodyBytes, 1<<20), 1<<40)
 	between(bad, "limits.buffered_bytes", l.BufferedBytes, 1<<20, 1<<40)
 	between(bad, "limits.requests", l.Requests, 1, 1<<16)
 }

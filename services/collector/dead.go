@@ -31,8 +31,10 @@ func letters(cred *credential, now time.Time, rejections []event.Rejection) []*g
 	out := make([]*goodhartv1.DeadLetter, 0, min(len(rejections), maxLetters))
 	for i := range rejections {
 		r := &rejections[i]
+		// What a pipeline sends beside AI telemetry is no fault to look into.
+		share := r.Reason == event.ReasonNotAI || len(out) >= maxLetters
 		g := group{r.Source, r.Reason, r.Field}
-		if letter := shared[g]; i >= maxLetters && letter != nil {
+		if letter := shared[g]; share && letter != nil {
 			letter.Records++
 			letter.SizeBytes += int64(r.Size)
 			continue
@@ -42,20 +44,21 @@ func letters(cred *credential, now time.Time, rejections []event.Rejection) []*g
 			Tenant:     cred.Tenant,
 			Source:     r.Source,
 			Reason:     r.Reason,
-			Field:      place(r),
+			Field:      r.Field,
 			Detail:     r.Detail,
 			TimeMs:     now.UnixMilli(),
 			SizeBytes:  int64(r.Size),
-			Shape:      r.Shape[:min(len(r.Shape), maxShape)],
 			Credential: cred.ID,
 			Records:    1,
 		}
-		if r.Hash != [32]byte{} {
-			letter.Hash = r.Hash[:]
-		}
-		if i >= maxLetters {
+		if share {
 			shared[g] = letter
-			letter.Field, letter.Hash, letter.Shape = r.Field, nil, ""
+		} else {
+			letter.Field = place(r)
+			letter.Shape = r.Shape[:min(len(r.Shape), maxShape)]
+			if r.Hash != [32]byte{} {
+				letter.Hash = r.Hash[:]
+			}
 		}
 		out = append(out, letter)
 	}

@@ -20,7 +20,7 @@ const (
 	// firstRead is the room of a body at first; it doubles from there.
 	firstRead = 32 << 10
 	// maxPooled is the largest body buffer that is kept for the next request.
-	maxPooled = 1 << 20
+	maxPooled = 256 << 10
 	// maxWindow is the largest zstd window, as RFC 8878 recommends.
 	maxWindow = 8 << 20
 )
@@ -42,8 +42,9 @@ type intake struct {
 func newIntake(l Limits) *intake {
 	return &intake{
 		maxBody: l.BodyBytes,
-		bytes:   semaphore.NewWeighted(l.InflightBytes),
-		slots:   semaphore.NewWeighted(l.Requests),
+		// The end of a body of the greatest size shows with one byte more.
+		bytes: semaphore.NewWeighted(l.InflightBytes + 1),
+		slots: semaphore.NewWeighted(l.Requests),
 	}
 }
 
@@ -105,7 +106,7 @@ func (in *intake) read(r io.Reader, encoding string) (*body, *refusal) {
 	if buf, ok := in.buffers.Get().(*[]byte); ok {
 		b.data = (*buf)[:0]
 	} else {
-		b.data = make([]byte, 0, firstRead)
+		b.data = make([]byte, 0, min(firstRead, in.maxBody+1))
 	}
 	if ref := b.reserve(int64(cap(b.data))); ref != nil {
 		return b, ref
