@@ -51,6 +51,9 @@ type Config struct {
 	Patience time.Duration `yaml:"patience"`
 	// Out receives progress and statistics; nil: nowhere.
 	Out io.Writer `yaml:"-"`
+
+	// pause is the first wait of a client, 0 for its default; tests shorten it.
+	pause time.Duration
 }
 
 // Default is the demo's configuration.

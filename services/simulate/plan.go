@@ -101,6 +101,20 @@ func Plan(ctx context.Context, cfg Config) error {
 	if err := errors.Join(writeCompany(cfg.Dir, company), t.Write(filepath.Join(cfg.Dir, truthDir)), p.write(cfg.Dir)); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
+	return p.announce(cfg, company)
+}
+
+// announce prints what is planned.
+func (p plan) announce(cfg Config, o *org.Org) error {
+	if cfg.Out == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(cfg.Out, "planned %s to %s: %d people in %d teams, %d records in %d requests, %d of them repetitions; truth in %s\n",
+		p.Start.Format(time.DateOnly), p.End.Format(time.DateOnly), p.People, len(o.Teams),
+		p.Totals.Accepted+p.Totals.Rejected, p.Totals.Requests, p.Totals.Duplicates, filepath.Join(cfg.Dir, truthDir))
+	if err != nil {
+		return fmt.Errorf("plan: print: %w", err)
+	}
 	return nil
 }
 

@@ -42,7 +42,9 @@ func Send(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	c, err := client.New(client.Config{HTTP: cfg.HTTP, GRPC: cfg.GRPC, Secrets: secrets, Patience: cfg.Patience})
+	c, err := client.New(client.Config{
+		HTTP: cfg.HTTP, GRPC: cfg.GRPC, Secrets: secrets, Patience: cfg.Patience, FirstPause: cfg.pause,
+	})
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
 	}

@@ -9,23 +9,29 @@ import (
 
 // Kinds of outcome events.
 const (
-	PROpened           = "pr_opened"
-	PRMerged           = "pr_merged"
-	PRClosedUnmerged   = "pr_closed_unmerged"
-	PRReverted         = "pr_reverted"
-	ReviewSubmitted    = "review_submitted"
-	CICompleted        = "ci_completed"
-	TicketDone         = "ticket_done"
-	TicketReopened     = "ticket_reopened"
-	DeploySucceeded    = "deployment_succeeded"
-	DeployFailed       = "deployment_failed"
+	PROpened         = "pr_opened"
+	PRMerged         = "pr_merged"
+	PRClosedUnmerged = "pr_closed_unmerged"
+	PRReverted       = "pr_reverted"
+	ReviewSubmitted  = "review_submitted"
+	CICompleted      = "ci_completed"
+	TicketDone       = "ticket_done"
+	TicketReopened   = "ticket_reopened"
+	DeploySucceeded  = "deployment_succeeded"
+	DeployFailed     = "deployment_failed"
+)
+
+// How outcomes go: times in ms, delays in steps, shares of all.
+const (
 	meanLag            = 5 * Day
 	reversalLag        = 5 * Day
 	reversalMin        = 26 * Hour
-	outcomeDelayLimit  = 20
+	outcomeDelayMax    = 20
+	pollerDelay        = 3
 	shareReverted      = .07
 	shareReopened      = .05
 	shareUnmerged      = .08
+	shareSecond        = .03
 	outcomesDelayed    = .05
 	outcomesLate       = .01
 	outcomesFastClock  = .01
@@ -85,7 +91,7 @@ func (g *Generator) credit(rng *rand.Rand, base Outcome, kind, reversal string, 
 	won.Kind, won.At = kind, done
 	switch choose(rng, outcomesDelayed, outcomesLate, outcomesFastClock, 1-outcomesDelayed-outcomesLate-outcomesFastClock) {
 	case 0:
-		won.Delay = 1 + rng.IntN(outcomeDelayLimit)
+		won.Delay = 1 + rng.IntN(outcomeDelayMax)
 	case 1:
 		if done >= g.cfg.Start+lateFirstDay*Day {
 			won.Delay, share = lateMin+rng.IntN(lateMax-lateMin+1), 0
@@ -103,6 +109,11 @@ func (g *Generator) credit(rng *rand.Rand, base Outcome, kind, reversal string, 
 		}
 	}
 	g.outcome(won)
+	if won.Skew == 0 && won.Delay < lateMin && rng.Float64() < shareSecond {
+		polled := won
+		polled.Second, polled.Delay = true, won.Delay+pollerDelay
+		g.outcome(polled)
+	}
 	if won.Reverted {
 		g.outcome(back)
 	}
@@ -110,6 +121,9 @@ func (g *Generator) credit(rng *rand.Rand, base Outcome, kind, reversal string, 
 
 func (g *Generator) outcome(o Outcome) {
 	o.ID = fmt.Sprintf("%s-%s-%d", o.Kind, o.Repo, o.Number)
+	if o.Second {
+		o.ID += "-polled"
+	}
 	g.put(Outcomes, o.At-o.Skew, o.Delay, Item{Outcome: &o})
 }
 

@@ -138,9 +138,12 @@ type Outcome struct {
 	// Reverted says that a later event takes the credit back, ReversalAt when.
 	Reverted   bool
 	ReversalAt int64
-	Lines      int64
-	Delay      int
-	Skew       int64
+	// Second marks what a poller announces after a webhook did: the same object
+	// under another event id.
+	Second bool
+	Lines  int64
+	Delay  int
+	Skew   int64
 }
 
 // Fault is a way in which a record is not what it should be.

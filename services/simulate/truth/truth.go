@@ -71,7 +71,6 @@ type Totals struct {
 	Delayed int64
 	// Requests is how many requests are sent, repetitions included.
 	Requests int64
-	Sessions int64
 }
 
 // Truth is the sum of the steps added to it.
@@ -222,11 +221,14 @@ func (t *Truth) point(p *traffic.Point) usage {
 	return usage{}
 }
 
-// outcome credits an object to its author's team at its time.
+// outcome credits an object, once, to its author's team at its time.
 func (t *Truth) outcome(o *traffic.Outcome, at int64) {
 	switch o.Kind {
 	case traffic.PRMerged, traffic.TicketDone, traffic.DeploySucceeded:
 	default:
+		return
+	}
+	if o.Second {
 		return
 	}
 	key := creditKey{team: o.Author.TeamAt(at), day: at - at%traffic.Day}

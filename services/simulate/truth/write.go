@@ -105,7 +105,6 @@ func (t *Truth) printLeast(w *bytes.Buffer) {
 		"accepted":   t.Totals.Accepted,
 		"dead":       t.Totals.Rejected,
 		"duplicates": t.Totals.Duplicates,
-		"rejected":   t.Totals.Rejected,
 	})
 }
 

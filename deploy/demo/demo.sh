@@ -1,0 +1,252 @@
+#!/usr/bin/env bash
+# The demo: starts the pipeline, sends it four weeks of an invented company over
+# the real protocols, and compares what is in the database with the truth that
+# was written down before anything was sent. The comparison is plain SQL over
+# curl, and diff. It exits 1 on any difference and leaves the files for reading.
+#
+#   GOODHART_BIN    directory of goodhart and chserve (default: built into .bin)
+#   CHDB_LIB        libchdb.so (default: .cache/chdb/package/libchdb.so)
+#   DEMO_DIR        directory of all state, emptied at the start (default: .goodhart/demo)
+#   DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_EVENTS   the company
+#   DEMO_PORT       first of five ports in a row instead of the usual ones
+#   DEMO_KEEP       not empty: leave the pipeline running at the end
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$root/deploy/demo
+bin=${GOODHART_BIN:-$root/.bin}
+library=${CHDB_LIB:-$root/.cache/chdb/package/libchdb.so}
+dir=${DEMO_DIR:-$root/.goodhart/demo}
+pid=
+watcher=
+failed=0
+first_rows=
+
+say() { printf '%s\n' "$*"; }
+die() { say "demo: $*" >&2; exit 1; }
+now_ms() { local t=${EPOCHREALTIME/[.,]/}; echo $((t / 1000)); }
+seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
+
+# stop ends the pipeline and waits for it.
+stop() {
+  [[ -z $watcher ]] || kill "$watcher" 2>/dev/null || true
+  [[ -n $pid ]] || return 0
+  kill -TERM "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  pid=
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+ports() {
+  http=127.0.0.1:4318 grpc=127.0.0.1:4317 clickhouse=127.0.0.1:8123 broker=127.0.0.1:9092 admin=127.0.0.1:9464
+  if [[ -n ${DEMO_PORT:-} ]]; then
+    http=127.0.0.1:$DEMO_PORT grpc=127.0.0.1:$((DEMO_PORT + 1)) clickhouse=127.0.0.1:$((DEMO_PORT + 2))
+    broker=127.0.0.1:$((DEMO_PORT + 3)) admin=127.0.0.1:$((DEMO_PORT + 4))
+  fi
+  cat >"$dir/up.yaml" <<YAML
+http: $http
+grpc: $grpc
+clickhouse: $clickhouse
+broker: $broker
+admin: $admin
+YAML
+}
+
+# sql FILE [NAME=VALUE...] runs a query, its parameters in the URL.
+sql() {
+  local file=$1 url="http://$clickhouse/?" p
+  shift
+  for p in "$@"; do url+="param_$p&"; done
+  curl -sS --fail-with-body --max-time 60 "$url" --data-binary "@$file"
+}
+
+query() { curl -sS --fail-with-body --max-time 60 "http://$clickhouse/" --data-binary "$1"; }
+
+alive() { kill -0 "$pid" 2>/dev/null || { tail -n 30 "$dir/up.log" >&2; die "the pipeline has stopped, see $dir/up.log"; }; }
+
+start() {
+  say "starting the pipeline under $dir/data"
+  "$bin/goodhart" up --config "$dir/up.yaml" --data "$dir/data" --library "$library" --simulation \
+    --keys "$dir/plan/keys.yaml" --people "$dir/plan/people.yaml" >"$dir/up.log" 2>&1 &
+  pid=$!
+  local deadline=$(($(now_ms) + 120000))
+  until curl -s -o /dev/null --fail --max-time 2 "http://$admin/readyz"; do
+    alive
+    (($(now_ms) < deadline)) || die "not ready after two minutes: $(curl -s --max-time 2 "http://$admin/readyz")"
+    sleep 0.1
+  done
+  say "ready after $(seconds $(($(now_ms) - began))) s"
+}
+
+# watch_first notes when the first row is queryable.
+watch_first() {
+  local n
+  while :; do
+    n=$(query 'SELECT count() FROM core.usage' 2>/dev/null || echo 0)
+    if [[ $n -gt 0 ]]; then
+      now_ms >"$dir/first"
+      return
+    fi
+    sleep 0.1
+  done
+}
+
+# drain waits until the last tick has come through every partition and the
+# number of rows has stood still for two seconds.
+drain() {
+  local deadline=$(($(now_ms) + 180000)) last=-1 still=0 through rows
+  while :; do
+    read -r through rows < <(sql "$here/sql/arrived.sql" "final=$final")
+    if [[ $through == 1 && $rows == "$last" ]]; then still=$((still + 1)); else still=0; fi
+    last=$rows
+    ((still >= 8)) && return
+    alive
+    if (($(now_ms) > deadline)); then
+      say "not drained after three minutes: $rows rows" && failed=1 && return
+    fi
+    sleep 0.25
+  done
+}
+
+# compare NAME: the truth and the query's answer must be the same bytes.
+compare() {
+  local truth=$dir/plan/truth/$1.tsv got=$dir/got/$1.tsv
+  sql "$here/sql/$1.sql" >"$got"
+  if diff -u "$truth" "$got" >"$dir/got/$1.diff"; then
+    say "  equal   $1 ($(wc -l <"$got") lines)"
+    return
+  fi
+  failed=1
+  say "  DIFFERS $1: $dir/got/$1.diff begins"
+  head -n 12 "$dir/got/$1.diff" | sed 's/^/          /'
+}
+
+# at_least compares counts that may only be larger than planned.
+at_least() {
+  sql "$here/sql/at_least.sql" >"$dir/got/at_least.tsv"
+  local name want got
+  while IFS=$'\t' read -r name want; do
+    got=$(value "$dir/got/at_least.tsv" "$name")
+    if [[ ${got:-0} -ge $want ]]; then
+      say "  enough  $name: $got, planned $want"
+    else
+      failed=1
+      say "  MISSING $name: ${got:-0}, planned $want"
+    fi
+  done <"$dir/plan/truth/at_least.tsv"
+}
+
+# value FILE NAME prints the second column of the line of that name.
+value() {
+  local name n
+  while IFS=$'\t' read -r name n; do
+    if [[ $name == "$2" ]]; then echo "$n"; fi
+  done <"$1"
+}
+
+# provoked prints what was provoked and must have happened.
+provoked() {
+  say "provoked:"
+  sql "$here/sql/provoked.sql" >"$dir/got/provoked.tsv"
+  local name n
+  while IFS=$'\t' read -r name n; do
+    printf '  %-12s %s\n' "$name" "$n"
+    if [[ $n -eq 0 ]]; then
+      failed=1
+      say "  MISSING $name: it was provoked and did not happen"
+    fi
+  done <"$dir/got/provoked.tsv"
+}
+
+# empty NAME WHAT [PARAMETERS]: the query lists offenders; there must be none.
+empty() {
+  local name=$1 what=$2
+  shift 2
+  sql "$here/sql/$name.sql" "$@" >"$dir/got/$name.tsv"
+  if [[ -s $dir/got/$name.tsv ]]; then
+    failed=1
+    say "  BROKEN  $what: $dir/got/$name.tsv begins"
+    head -n 6 "$dir/got/$name.tsv" | sed 's/^/          /'
+  else
+    say "  holds   $what"
+  fi
+}
+
+examples() {
+  local f
+  for f in "$here"/examples/*.sql; do
+    say
+    cat "$f"
+    { cat "$f" && echo 'FORMAT PrettyCompactMonoBlock'; } >"$dir/example.sql"
+    sql "$dir/example.sql"
+  done
+}
+
+look() {
+  cat <<TEXT
+
+where to look (while it runs: DEMO_KEEP=1, or goodhart up)
+  SQL over HTTP      curl "http://$clickhouse/" --data-binary 'SELECT * FROM goodhart.efficiency LIMIT 5 FORMAT Pretty'
+  views              SHOW TABLES FROM goodhart
+  OTLP, CloudEvents  http://$http/v1/{logs,metrics,traces,events}, gRPC $grpc
+  metrics            http://$admin/metrics
+  truth and answers  $dir/plan/truth, $dir/got
+
+to report from Claude Code to a pipeline of your own (goodhart up prints the key):
+  export CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_LOGS_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp
+  export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf OTEL_EXPORTER_OTLP_ENDPOINT=http://$http
+  export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer <key>"
+TEXT
+}
+
+main() {
+  [[ -x $bin/goodhart && -x $bin/chserve ]] || die "no goodhart and chserve in $bin: make build"
+  [[ -f $library ]] || die "no engine at $library: make tools"
+  if [[ -e $dir && ! -e $dir/up.yaml ]]; then die "$dir exists and is no demo: remove it or set DEMO_DIR"; fi
+  rm -rf "$dir"
+  mkdir -p "$dir/got"
+  ports
+  "$bin/goodhart" simulate plan --out "$dir/plan" --seed "${DEMO_SEED:-1}" --people "${DEMO_PEOPLE:-120}" \
+    --days "${DEMO_DAYS:-28}" --events "${DEMO_EVENTS:-240000}"
+  final=$(sed -n 's/^ *"final_clock": *\([0-9]*\).*/\1/p' "$dir/plan/plan.json")
+  mark=$(sed -n 's/^ *"mark": *"\(.*\)".*/\1/p' "$dir/plan/plan.json")
+
+  began=$(now_ms)
+  start
+  watch_first &
+  watcher=$!
+  "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" || die "sending failed"
+  say "sent after $(seconds $(($(now_ms) - began))) s"
+  drain
+  wait "$watcher" || true
+  watcher=
+  first_rows=$(($(cat "$dir/first") - began))
+  say "drained after $(seconds $(($(now_ms) - began))) s"
+
+  say
+  say "the truth, written before anything was sent, against plain SQL:"
+  compare usage_by_team_hour
+  compare usage_daily
+  compare outcomes_by_team_day
+  compare totals
+  at_least
+  empty conservation "accepted = duplicates + held + stored + merged + dead, by source and hour"
+  empty content "no prompt, command, path or address in any table" "mark=$mark"
+  provoked
+  examples
+  look
+  say
+  say "FIRST_ROWS $(seconds $first_rows) s after the start; the whole demo took $(seconds $(($(now_ms) - began))) s"
+  if [[ $failed -ne 0 ]]; then
+    say "demo: the database differs from the truth; see $dir/got"
+    exit 1
+  fi
+  say "demo: the database equals the truth"
+  if [[ -n ${DEMO_KEEP:-} ]]; then
+    say "the pipeline keeps running; stop it with: kill $pid"
+    pid=
+  fi
+}
+
+main "$@"
