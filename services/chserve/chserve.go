@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -40,6 +41,9 @@ type Config struct {
 	// MaxMemory bounds the engine's memory in bytes. Default 0: nine tenths of
 	// the machine's.
 	MaxMemory int64 `yaml:"max_memory"`
+	// AllowFiles lets queries read and write files of this machine (table
+	// functions file and such). Default false.
+	AllowFiles bool `yaml:"allow_files"`
 	// StopTimeout is how long a stop waits for running queries before it
 	// cancels them. Default 30 s.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
@@ -115,6 +119,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		Handler:           h,
 		ReadHeaderTimeout: 30 * time.Second,
 		MaxHeaderBytes:    2 << 20, // settings, parameters and queries travel in URLs
+		ErrorLog:          slog.NewLogLogger(tel.Log.Handler(), slog.LevelDebug),
 	}
 	tel.Log.Info("engine started", "version", eng.version, "path", cfg.Path, "listen", ln.Addr().String())
 	tel.Ready("chserve")
@@ -144,7 +149,7 @@ func stop(srv *http.Server, h *handler, patience time.Duration) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	h.running.Wait()
+	h.close()
 	if err != nil {
 		return fmt.Errorf("stop serving queries: %w", err)
 	}

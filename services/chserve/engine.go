@@ -3,6 +3,7 @@ package chserve
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/goodhartlabs/goodhart/services/chserve/internal/chdb"
 )
@@ -21,6 +23,7 @@ type engine struct {
 	lock     *os.File
 	version  string // of ClickHouse: 26.7.2.1
 	timezone string
+	formats  map[string]bool // output formats by name in lower case
 
 	slots chan struct{} // one per running query
 	mu    sync.Mutex
@@ -53,43 +56,86 @@ func (e *engine) start(path string, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(path, "chserve.xml")
-	if err := os.WriteFile(file, []byte(serverConfig(cfg)), 0o600); err != nil {
-		return fmt.Errorf("write engine config: %w", err)
+	config, err := writeServerConfig(path, cfg)
+	if err != nil {
+		return err
 	}
 	e.lib = lib
-	e.args = []string{"--config-file=" + file, "--path=" + path, "--implicit_select=0"}
+	e.args = []string{"--config-file=" + config, "--path=" + path, "--implicit_select=0"}
 	conn, err := lib.Connect(e.args...)
 	if err != nil {
 		return fmt.Errorf("open data path %s: %w", path, err)
 	}
-	var hello struct{ Version, Timezone string }
-	res, err := conn.Query("SELECT version() AS version, timezone() AS timezone", "JSONEachRow", nil)
-	if err != nil {
+	if err := e.greet(conn); err != nil {
 		conn.Close()
 		return fmt.Errorf("ask the engine for its version: %w", err)
 	}
-	defer res.Close()
-	if err := json.Unmarshal(res.Data, &hello); err != nil {
-		conn.Close()
-		return fmt.Errorf("ask the engine for its version: %w", err)
-	}
-	e.version, e.timezone = hello.Version, hello.Timezone
 	e.idle = append(e.idle, conn)
 	return nil
 }
 
-// serverConfig is the engine's own configuration. It is always given, since
-// the engine would else pick up a config.xml that lies in the working
-// directory or under $HOME.
-func serverConfig(cfg Config) string {
-	var b strings.Builder
-	b.WriteString("<clickhouse>\n")
-	if cfg.MaxMemory > 0 {
-		fmt.Fprintf(&b, "  <max_server_memory_usage>%d</max_server_memory_usage>\n", cfg.MaxMemory)
+// greet asks the engine what the facade has to know of it.
+func (e *engine) greet(conn *chdb.Conn) error {
+	res, err := conn.Query("SELECT version() AS version, timezone() AS timezone, "+
+		"groupArray(lower(name)) AS formats FROM system.formats WHERE is_output", "JSONEachRow", nil)
+	if err != nil {
+		return err
 	}
-	b.WriteString("</clickhouse>\n")
-	return b.String()
+	defer res.Close()
+	var hello struct {
+		Version, Timezone string
+		Formats           []string
+	}
+	if err := json.Unmarshal(res.Data, &hello); err != nil {
+		return err
+	}
+	e.version, e.timezone, e.formats = hello.Version, hello.Timezone, map[string]bool{}
+	for _, name := range hello.Formats {
+		e.formats[name] = true
+	}
+	return nil
+}
+
+func (e *engine) knowsFormat(name string) bool { return e.formats[strings.ToLower(name)] }
+
+// usersXML gives the one user everything but the files of this machine, unless
+// %s says else: a query must not read /etc, whoever sent it.
+const usersXML = `<clickhouse>
+  <profiles><default></default></profiles>
+  <quotas><default></default></quotas>
+  <users><default>
+    <password></password>
+    <networks><ip>::/0</ip></networks>
+    <profile>default</profile>
+    <quota>default</quota>
+    <grants><query>GRANT ALL ON *.*</query>%s</grants>
+  </default></users>
+</clickhouse>
+`
+
+// writeServerConfig writes the engine's own configuration and returns its
+// file. One is always given, since the engine would else pick up a config.xml
+// that lies in the working directory or under $HOME.
+func writeServerConfig(path string, cfg Config) (string, error) {
+	revoke := "<query>REVOKE FILE ON *.*</query>"
+	if cfg.AllowFiles {
+		revoke = ""
+	}
+	users, config := filepath.Join(path, "chserve-users.xml"), filepath.Join(path, "chserve.xml")
+	var limit string
+	if cfg.MaxMemory > 0 {
+		limit = fmt.Sprintf("  <max_server_memory_usage>%d</max_server_memory_usage>\n", cfg.MaxMemory)
+	}
+	var escaped strings.Builder
+	_ = xml.EscapeText(&escaped, []byte(users)) // a builder takes everything
+	err := errors.Join(
+		os.WriteFile(users, fmt.Appendf(nil, usersXML, revoke), 0o600),
+		os.WriteFile(config, []byte("<clickhouse>\n  <users_config>"+escaped.String()+"</users_config>\n"+limit+"</clickhouse>\n"), 0o600),
+	)
+	if err != nil {
+		return "", fmt.Errorf("write engine config: %w", err)
+	}
+	return config, nil
 }
 
 // takePath creates the data directory and locks it for this process. The lock
@@ -109,19 +155,16 @@ func takePath(path string) (*os.File, error) {
 		return nil, fmt.Errorf("data path %s is in use by another chserve (process %s): stop that one, or choose another path",
 			path, strings.TrimSpace(string(owner)))
 	}
-	if err := errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintln(os.Getpid()))); err != nil {
+	_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	if err = errors.Join(f.Truncate(0), err); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock data path: %w", err)
 	}
 	return f, nil
 }
 
-func writeAt(f *os.File, s string) error {
-	_, err := f.WriteAt([]byte(s), 0)
-	return err
-}
-
-// close shuts the engine down. No query may be running.
+// close closes the data path. No query may be running. The engine's threads
+// stay until the process ends, which is what its library advises.
 func (e *engine) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -129,25 +172,22 @@ func (e *engine) close() error {
 		conn.Close()
 	}
 	e.idle = nil
-	_ = e.lib.Shutdown()
 	return e.lock.Close()
 }
 
-// acquire waits for a place among the running queries and returns a connection
-// in its fresh state.
-func (e *engine) acquire(ctx context.Context) (*chdb.Conn, error) {
+// take waits for a place among the running queries; give returns it.
+func (e *engine) take(ctx context.Context) error {
 	select {
 	case e.slots <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	conn, err := e.connect()
-	if err != nil {
-		<-e.slots
-	}
-	return conn, err
 }
 
+func (e *engine) give() { <-e.slots }
+
+// connect returns a connection in its fresh state.
 func (e *engine) connect() (*chdb.Conn, error) {
 	e.mu.Lock()
 	if n := len(e.idle); n > 0 {
@@ -160,15 +200,40 @@ func (e *engine) connect() (*chdb.Conn, error) {
 	return e.lib.Connect(e.args...)
 }
 
-// release gives a connection back. One that is not as fresh is closed.
-func (e *engine) release(conn *chdb.Conn, fresh bool) {
-	if !fresh {
-		conn.Close()
-		<-e.slots
-		return
-	}
+// retire takes a connection back that is as fresh again.
+func (e *engine) retire(conn *chdb.Conn) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.idle = append(e.idle, conn)
-	e.mu.Unlock()
-	<-e.slots
+}
+
+// markSetting is a setting that the engine's SQL ignores. Each request writes
+// a value of its own into it, by which kill finds its query: the engine gives
+// query ids of its own making.
+const markSetting = "chdb_client_name"
+
+// killInterval is how often kill asks again: a query that has not registered
+// yet is not found.
+const killInterval = 100 * time.Millisecond
+
+// kill cancels the query that carries mark, again and again until done closes.
+func (e *engine) kill(mark string, done <-chan struct{}) {
+	conn, err := e.connect()
+	if err != nil {
+		return // the query runs to its end, as its client's absence does no harm
+	}
+	defer e.retire(conn)
+	tick := time.NewTicker(killInterval)
+	defer tick.Stop()
+	for {
+		res, err := conn.Query("KILL QUERY WHERE Settings['"+markSetting+"'] = "+quote(mark)+" ASYNC", "Null", nil)
+		if err == nil {
+			res.Close()
+		}
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+	}
 }

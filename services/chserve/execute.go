@@ -16,104 +16,75 @@ func (h *handler) execute(ctx context.Context, req *request, out *output) error 
 		_, err := out.Write(helloBlock(h.eng.version, h.eng.timezone))
 		return err
 	}
-	conn, err := h.eng.acquire(ctx)
+	ctx, l, err := h.lease(ctx, req)
 	if err != nil {
 		return err
 	}
-	l := &lease{eng: h.eng, conn: conn}
-	defer l.release()
-	if err := l.prepare(req); err != nil {
-		return err
+	defer l.release(h.sessions)
+	for _, table := range req.external {
+		if err := l.load(table); err != nil {
+			return err
+		}
+	}
+	if ins, ok := splitInsert(req.text); ok {
+		return l.insert(ctx, req, ins, out)
 	}
 	return l.run(ctx, req, out)
 }
 
-// lease is a connection in the hands of one request.
-type lease struct {
-	eng     *engine
-	conn    *chdb.Conn
-	applied []setting
-	moved   bool // the current database is not default
-	spent   bool // its state cannot be undone
-}
-
-// prepare makes the connection what the request asks for.
-func (l *lease) prepare(req *request) error {
-	if req.database != "" && req.database != "default" {
-		if err := l.command("USE " + quoteName(req.database)); err != nil {
-			return err
-		}
-		l.moved = true
-	}
-	for _, s := range req.settings {
-		l.spent = l.spent || s.name == "readonly"
-	}
-	l.applied = req.settings
-	if set := setStatement(req.settings); set != "" {
-		if err := l.command(set); err != nil {
-			l.spent = true
-			return err
-		}
-	}
-	return nil
-}
-
-// command runs a statement that has no result.
-func (l *lease) command(sql string) error {
-	res, err := l.conn.Query(sql, "Null", nil)
-	if err != nil {
-		return err
-	}
-	res.Close()
-	return nil
-}
-
-// release undoes prepare and gives the connection back, or gives it up.
-func (l *lease) release() {
-	if !l.spent && len(l.applied) > 0 {
-		l.spent = l.command(unsetStatement(l.applied)) != nil
-	}
-	if !l.spent && l.moved {
-		l.spent = l.command("USE default") != nil
-	}
-	l.eng.release(l.conn, !l.spent)
-}
-
+// run answers everything but an INSERT that brings data.
 func (l *lease) run(ctx context.Context, req *request, out *output) error {
-	if ins, ok := splitInsert(req.text); ok {
-		return l.insert(ctx, req, ins, out)
-	}
-	if len(req.text) == maxQueryText && req.longText() {
-		return raise(codeSyntax, "SYNTAX_ERROR", "Max query size exceeded: a query has at most %d bytes", maxQueryText)
+	if err := req.checkLength(); err != nil {
+		return err
 	}
 	class, statements, err := l.conn.Classify(req.text)
 	if err != nil {
 		return err
 	}
+	shape := inspect(req.text, l.eng.knowsFormat)
+	out.format = firstOf(shape.format, req.format)
 	switch {
 	case statements > 1:
 		return raise(codeSyntax, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
+	case shape.outfile:
+		return raise(codeOutfile, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
+	case class == chdb.ClassUnknown && statements == 0:
+		return l.complain(req)
+	case req.readOnly && class != chdb.ClassReadOnly:
+		return errReadonly()
+	case class == chdb.ClassControl && l.sess != nil:
+		l.sess.changed = true
 	case class == chdb.ClassControl:
 		l.spent = true
 	}
-	if req.readOnly && class != chdb.ClassReadOnly && class != chdb.ClassUnknown {
-		return raise(codeReadonly, "READONLY", "Cannot execute query in readonly mode. "+
-			"For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries")
+	if class != chdb.ClassReadOnly || !shape.isSelect {
+		return l.materialise(req, out)
 	}
-	_, format := outputFormat(req.text)
-	out.format = firstOf(format, req.format)
-	if class == chdb.ClassReadOnly && joinable(out.format) && isSelect(req.text) {
+	if joinable(out.format) {
 		return l.stream(ctx, req, out)
 	}
-	return l.materialise(req, out)
+	return l.pipe(req, shape, out)
+}
+
+func errReadonly() error {
+	return raise(codeReadonly, "READONLY", "Cannot execute query in readonly mode. "+
+		"For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries")
+}
+
+// complain lets the engine say what it cannot parse.
+func (l *lease) complain(req *request) error {
+	if err := l.command(req.text); err != nil {
+		return err
+	}
+	return raise(codeSyntax, "SYNTAX_ERROR", "Syntax error: failed at position 1 (end of query): Empty query")
 }
 
 // joinable tells whether documents of a format, one after the other, are again
 // one document: then a result can be sent chunk by chunk.
 func joinable(format string) bool {
 	switch format {
-	case "Native", "RowBinary", "MsgPack", "Protobuf", "RawBLOB", "LineAsString", "TSKV",
-		"TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "Raw", "CSV", "Null",
+	case "Native", "RowBinary", "MsgPack", "Protobuf", "RawBLOB", "LineAsString", "TSKV", "Null",
+		"TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "Raw", "CSV",
 		"JSONEachRow", "JSONLines", "NDJSON", "JSONL", "JSONStringsEachRow",
 		"JSONCompactEachRow", "JSONCompactStringsEachRow":
 		return true
@@ -132,17 +103,16 @@ func (l *lease) stream(ctx context.Context, req *request, out *output) error {
 	defer st.Close()
 	held, err := st.Next()
 	for err == nil {
-		out.stats = sum(out.stats, held.Stats)
+		out.stats = out.stats.Plus(held.Stats)
 		next, nextErr := st.Next()
 		if nextErr == nil || errors.Is(nextErr, io.EOF) {
 			_, err = out.Write(held.Data)
 		}
 		held.Close()
 		held = next
-		err = errors.Join(nextErr, err, ctx.Err())
-	}
-	if held != nil {
-		held.Close()
+		if err = firstError(err, ctx.Err(), nextErr); err != nil && next != nil {
+			next.Close()
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		return nil
@@ -150,17 +120,16 @@ func (l *lease) stream(ctx context.Context, req *request, out *output) error {
 	return err
 }
 
-func sum(a, b chdb.Stats) chdb.Stats {
-	a.Rows += b.Rows
-	a.Bytes += b.Bytes
-	a.ReadRows += b.ReadRows
-	a.ReadBytes += b.ReadBytes
-	a.WrittenRows += b.WrittenRows
-	a.WrittenBytes += b.WrittenBytes
-	a.Elapsed += b.Elapsed
-	return a
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// materialise runs a statement of small or no result to its end.
 func (l *lease) materialise(req *request, out *output) error {
 	res, err := l.conn.Query(req.text, req.format, req.params)
 	if err != nil {
@@ -181,41 +150,41 @@ const insertPiece = 256 << 10
 
 // insert streams the data of the body into the table.
 func (l *lease) insert(ctx context.Context, req *request, ins insertion, out *output) error {
-	if req.readOnly {
-		return raise(codeReadonly, "READONLY", "Cannot execute query in readonly mode. "+
-			"For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries")
-	}
-	format := ins.format
-	if format == "" {
-		format = req.format
+	switch {
+	case req.readOnly:
+		return errReadonly()
+	case ins.infile:
+		return raise(codeInfile, "NOT_IMPLEMENTED", "FROM INFILE is not allowed: send the data in the body")
 	}
 	out.format = req.format
-	stream, err := l.conn.Insert(strings.TrimRight(ins.head, " \t\r\n;"), format, req.params)
+	stream, err := l.conn.Insert(strings.TrimRight(ins.head, " \t\r\n;"), firstOf(ins.format, req.format), req.params)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
 	body := io.MultiReader(strings.NewReader(req.text[ins.data:]), req.rest)
+	if err := feed(ctx, stream, body); err != nil {
+		return err
+	}
+	out.stats, err = stream.Done()
+	return err
+}
+
+// feed pushes the body into the stream. A stream that takes no more ends it
+// without error: its Done says why.
+func feed(ctx context.Context, stream *chdb.Insert, body io.Reader) error {
 	piece := make([]byte, insertPiece)
-	for {
-		n, err := io.ReadFull(body, piece)
-		if n > 0 && stream.Append(piece[:n]) != nil {
-			break // Done says why
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
-		if err != nil {
+	for over := false; !over; {
+		n, err := fill(body, piece)
+		if over = errors.Is(err, io.EOF); err != nil && !over {
 			return raise(codeNetwork, "NETWORK_ERROR", "Cannot read the data to insert: %s", err)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if !stream.Append(piece[:n]) {
+			return nil
+		}
 	}
-	stats, err := stream.Done()
-	if err != nil {
-		return err
-	}
-	out.stats = stats
 	return nil
 }

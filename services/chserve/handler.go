@@ -4,81 +4,111 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
+	"github.com/goodhartlabs/goodhart/services/chserve/internal/chdb"
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
 
 // handler is ClickHouse's HTTP interface. Safe for concurrent use.
 type handler struct {
-	cfg     Config
-	eng     *engine
-	tel     *probe.Telemetry
-	running sync.WaitGroup
+	cfg      Config
+	eng      *engine
+	tel      *probe.Telemetry
+	metrics  *metrics
+	sessions *sessions
+	running  sync.WaitGroup
 }
 
 func newHandler(cfg Config, eng *engine, tel *probe.Telemetry) *handler {
-	return &handler{cfg: cfg, eng: eng, tel: tel}
+	h := &handler{cfg: cfg, eng: eng, tel: tel, sessions: &sessions{connect: eng.connect, byID: map[string]*session{}}}
+	h.metrics = newMetrics(tel.Metrics, h)
+	return h
 }
+
+// close waits for the running queries and ends the sessions.
+func (h *handler) close() {
+	h.running.Wait()
+	h.sessions.closeAll()
+}
+
+const unknownPath = `
+
+Use / or /ping for health checks.
+Or /replicas_status for more sophisticated health checks.
+
+Send queries from your program with POST method or GET /?query=...
+`
 
 // ServeHTTP answers the health paths to anyone, and queries to the user.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
-	case "/ping":
-		plain(w, "Ok.\n")
-	case "/replicas_status":
-		plain(w, "Ok.\n") // there are no replicas, so none lags
+	case "/ping", "/replicas_status": // there are no replicas, so none lags
+		plain(w, http.StatusOK, "Ok.\n")
 	case "/":
 		h.running.Add(1)
 		defer h.running.Done()
-		h.serveQuery(w, r)
+		h.serveRoot(w, r)
 	default:
-		w.WriteHeader(http.StatusNotFound)
-		plain(w, "There is no handle "+r.URL.Path+"\n\nUse / or /ping for health checks.\nOr /replicas_status for more sophisticated health checks.\n\nSend queries from your program with POST method or GET /?query=...\n")
+		plain(w, http.StatusNotFound, "There is no handle "+r.URL.Path+unknownPath)
 	}
 }
 
-func plain(w http.ResponseWriter, text string) {
+func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
+	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
 }
 
-func (h *handler) serveQuery(w http.ResponseWriter, r *http.Request) {
+func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPost:
+	case http.MethodPost:
+	case http.MethodGet, http.MethodHead:
+		if r.URL.RawQuery == "" {
+			plain(w, http.StatusOK, "Ok.\n")
+			return
+		}
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		plain(w, http.StatusMethodNotAllowed, "want GET, HEAD or POST\n")
 		return
 	}
-	if r.URL.RawQuery == "" && r.Method != http.MethodPost {
-		plain(w, "Ok.\n")
-		return
-	}
-	out := newOutput(w, &request{id: newUUID()})
-	err := h.cfg.authenticate(r)
-	if err == nil {
-		var req *request
-		if req, err = parseRequest(r); err == nil {
-			out.req = req
-			out.identify(h.eng.timezone)
-			err = h.execute(r.Context(), req, out)
-		}
-	}
-	if err == nil {
-		err = out.finish()
-	}
+	h.metrics.running.Inc()
+	defer h.metrics.running.Dec()
+	began := time.Now()
+	out := newOutput(w, &request{id: newUUID()}, h.eng.timezone)
+	defer out.close()
+	err := h.answer(r, out)
+	code := 0
 	if err != nil {
-		out.identify(h.eng.timezone)
-		h.fail(r.Context(), out, err)
+		code = asException(err).Code
+	}
+	h.metrics.observe(out, code, began)
+	if err != nil {
+		h.fail(r.Context(), out, asException(err))
 	}
 }
 
-func (h *handler) fail(ctx context.Context, out *output, err error) {
-	e := asException(err)
+func (h *handler) answer(r *http.Request, out *output) error {
+	if err := h.cfg.authenticate(r); err != nil {
+		return err
+	}
+	req, err := parseRequest(r)
+	if err != nil {
+		return err
+	}
+	out.req = req
+	if err := h.execute(r.Context(), req, out); err != nil {
+		return err
+	}
+	return out.finish()
+}
+
+// fail sends the exception. When rows went out before, the message is cut
+// short behind it, so that no client takes the answer for whole.
+func (h *handler) fail(ctx context.Context, out *output, e *chdb.EngineError) {
 	h.tel.Log.Debug("query failed", "query_id", out.req.id, "code", e.Code, "error", e.Message)
-	broken := out.started
-	out.fail(e)
-	if broken && ctx.Err() == nil {
-		panic(http.ErrAbortHandler) // cut the message short: its end was never reached
+	if begun := out.fail(e); begun && ctx.Err() == nil {
+		panic(http.ErrAbortHandler)
 	}
 }

@@ -13,30 +13,37 @@ import (
 // output is the answer to one request. Headers go out with the first byte, so
 // an error before it gets its proper status and one after it is appended.
 type output struct {
-	w      http.ResponseWriter
-	req    *request
-	format string
-	tag    string // frames an exception that comes after the headers
-	stats  chdb.Stats
+	w        http.ResponseWriter
+	req      *request
+	timezone string
+	format   string
+	tag      string // frames an exception that comes after the headers
+	stats    chdb.Stats
 
+	held    spool // what the request wants back only when it is known good
 	started bool
 	layers  []io.WriteCloser // outermost last
 }
 
-func newOutput(w http.ResponseWriter, req *request) *output {
-	return &output{w: w, req: req, tag: strings.ReplaceAll(newUUID(), "-", "")[:16]}
+func newOutput(w http.ResponseWriter, req *request, timezone string) *output {
+	return &output{w: w, req: req, timezone: timezone, tag: strings.ReplaceAll(newUUID(), "-", "")[:16]}
 }
 
-// identify sets the headers that every answer carries.
-func (o *output) identify(timezone string) {
-	h := o.w.Header()
-	h.Set("X-ClickHouse-Server-Display-Name", displayName)
-	h.Set("X-ClickHouse-Query-Id", o.req.id)
-	h.Set("X-ClickHouse-Timezone", timezone)
+// set writes a header in ClickHouse's spelling, which is not Go's.
+func (o *output) set(name, value string) { o.w.Header()[name] = []string{value} }
+
+func (o *output) identify() {
+	o.set("X-ClickHouse-Server-Display-Name", displayName)
+	o.set("X-ClickHouse-Query-Id", o.req.id)
+	o.set("X-ClickHouse-Timezone", o.timezone)
 }
 
-// Write sends result bytes, the headers before the first.
+// Write takes result bytes: it sends them, the headers before the first, or
+// holds them back.
 func (o *output) Write(p []byte) (int, error) {
+	if o.req.buffered {
+		return o.held.Write(p)
+	}
 	if err := o.start(); err != nil {
 		return 0, err
 	}
@@ -55,17 +62,17 @@ func (o *output) start() error {
 		return nil
 	}
 	o.started = true
-	h := o.w.Header()
-	h.Set("Content-Type", contentType(o.format))
-	h.Set("X-ClickHouse-Format", o.format)
-	h.Set("X-ClickHouse-Exception-Tag", o.tag)
-	h.Set("X-ClickHouse-Summary", summary(o.stats))
+	o.identify()
+	o.set("Content-Type", contentType(o.format))
+	o.set("X-ClickHouse-Format", o.format)
+	o.set("X-ClickHouse-Exception-Tag", o.tag)
+	o.set("X-ClickHouse-Summary", summary(o.stats))
 	if o.req.encoding != "" {
 		enc, err := newEncoder(o.w, o.req.encoding)
 		if err != nil {
 			return err
 		}
-		h.Set("Content-Encoding", o.req.encoding)
+		o.set("Content-Encoding", o.req.encoding)
 		o.layers = append(o.layers, enc)
 	}
 	if o.req.compress {
@@ -77,51 +84,59 @@ func (o *output) start() error {
 
 // finish ends a good answer.
 func (o *output) finish() error {
-	if !o.started && o.req.encoding == "" {
-		o.w.Header().Set("Content-Length", "0")
+	if !o.started && o.held.empty() {
+		o.req.encoding, o.req.compress = "", false // nothing has no coding
+		o.set("Content-Length", "0")
 	}
 	if err := o.start(); err != nil {
 		return err
 	}
-	for i := len(o.layers) - 1; i >= 0; i-- {
-		if err := o.layers[i].Close(); err != nil {
-			return fmt.Errorf("finish answer: %w", err)
-		}
+	if err := o.held.copyTo(o.top()); err != nil {
+		return fmt.Errorf("finish answer: %w", err)
+	}
+	if err := o.closeLayers(); err != nil {
+		return fmt.Errorf("finish answer: %w", err)
 	}
 	return nil
 }
 
-// fail ends the answer with an exception: as its status and body, or, when the
-// headers are out, behind the rows that were sent and with a broken end of the
-// message, so that no client takes the answer for whole.
-func (o *output) fail(e *chdb.EngineError) {
+func (o *output) closeLayers() error {
+	var err error
+	for i := len(o.layers) - 1; i >= 0 && err == nil; i-- {
+		err = o.layers[i].Close()
+	}
+	o.layers = nil
+	return err
+}
+
+// close frees what the answer holds; the answer itself ends with finish or fail.
+func (o *output) close() { o.held.close() }
+
+// fail ends the answer with an exception: as its status and body, or behind
+// the rows that were sent, in the frame that servers use. It tells whether the
+// answer had begun.
+func (o *output) fail(e *chdb.EngineError) (begun bool) {
 	if !o.started {
-		h := o.w.Header()
-		h.Set("Content-Type", "text/plain; charset=UTF-8")
-		h.Set("X-ClickHouse-Exception-Code", strconv.Itoa(e.Code))
+		o.identify()
+		o.set("Content-Type", "text/plain; charset=UTF-8")
+		o.set("X-ClickHouse-Exception-Code", strconv.Itoa(e.Code))
 		if e.Code == codeRequiredPassword || e.Code == codeAuthentication {
-			h.Set("WWW-Authenticate", `Basic realm="ClickHouse server HTTP API"`)
+			o.set("WWW-Authenticate", `Basic realm="ClickHouse server HTTP API"`)
 		}
 		o.w.WriteHeader(httpStatus(e.Code))
 		_, _ = io.WriteString(o.w, e.Message+"\n")
-		return
+		return false
 	}
-	block := fmt.Sprintf("\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", o.tag, e.Message, len(e.Message)+1, o.tag)
-	switch {
-	case o.req.encoding != "":
-		_, _ = io.WriteString(o.top(), block)
-		for i := len(o.layers) - 1; i >= 0; i-- {
-			_ = o.layers[i].Close()
-		}
-	default:
-		for i := len(o.layers) - 1; i >= 0; i-- {
-			_ = o.layers[i].Close()
-		}
-		_, _ = io.WriteString(o.w, block)
+	frame := fmt.Sprintf("\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", o.tag, e.Message, len(e.Message)+1, o.tag)
+	if o.req.encoding != "" { // the content coding covers it
+		_, _ = io.WriteString(o.top(), frame)
+		_ = o.closeLayers()
+	} else { // native block frames do not
+		_ = o.closeLayers()
+		_, _ = io.WriteString(o.w, frame)
 	}
-	if f, ok := o.w.(http.Flusher); ok {
-		f.Flush()
-	}
+	_ = http.NewResponseController(o.w).Flush()
+	return true
 }
 
 // summary is the X-ClickHouse-Summary header: numbers as strings, as servers

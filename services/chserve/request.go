@@ -2,16 +2,17 @@ package chserve
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
 	"sort"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goodhartlabs/goodhart/services/chserve/internal/chdb"
 )
@@ -19,10 +20,12 @@ import (
 // request is one HTTP request in ClickHouse's terms.
 type request struct {
 	id       string // query id: the client's, else a fresh UUID
+	mark     string // unlike any other request's
 	database string // "" for default
 	format   string // what the result has where the query names none
 	params   []chdb.Param
 	settings []setting
+	session  sessionRequest
 	readOnly bool // GET: nothing may change
 
 	compress  bool   // answer in native block frames
@@ -32,18 +35,22 @@ type request struct {
 	handshake bool   // client_protocol_version was given
 
 	text     string    // the beginning of the query, whole unless it brings data
+	limit    int       // bytes of text that a query may have
 	rest     io.Reader // what follows text in the body
-	urlQuery bool      // the URL held a query, so the body is data or its end
+	external []externalTable
 }
 
 // setting is a name and value that go into a SET statement.
 type setting struct{ name, value string }
 
 // maxQueryText bounds the text of a query, unless max_query_size says else.
-// Data after an INSERT does not count.
-const maxQueryText = 1 << 20
+// Data behind an INSERT does not count.
+const maxQueryText = 256 << 10
 
-var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,127}$`)
+var (
+	settingPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]{0,127}$`)
+	formatPattern  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+)
 
 // parseRequest reads the URL, the headers and as much of the body as the
 // query's text can take.
@@ -52,31 +59,58 @@ func parseRequest(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, raise(codeBadArguments, "BAD_ARGUMENTS", "Cannot parse the URL's query string: %s", err)
 	}
+	if form := multipartForm(r); form != nil {
+		return parseForm(r, q, form)
+	}
+	req, err := newRequest(r, q)
+	if err != nil {
+		return nil, err
+	}
+	return req, req.readBody(r, q)
+}
+
+// newRequest reads everything but the body.
+func newRequest(r *http.Request, q url.Values) (*request, error) {
 	req := &request{
-		id:       firstOf(q.Get("query_id"), r.Header.Get("X-ClickHouse-Query-Id")),
+		id:       firstOf(q.Get("query_id"), r.Header.Get("X-ClickHouse-Query-Id"), newUUID()),
+		mark:     newUUID(),
 		database: firstOf(q.Get("database"), r.Header.Get("X-ClickHouse-Database")),
 		format:   firstOf(r.Header.Get("X-ClickHouse-Format"), q.Get("default_format"), "TabSeparated"),
 		readOnly: r.Method == http.MethodGet || r.Method == http.MethodHead,
 		compress: isTrue(q.Get("compress")),
 		zstd:     strings.EqualFold(q.Get("network_compression_method"), "ZSTD"),
 		buffered: isTrue(q.Get("wait_end_of_query")),
+		limit:    maxQueryText,
 
 		handshake: q.Get("client_protocol_version") != "",
-		urlQuery:  q.Get("query") != "",
 	}
-	if req.id == "" {
-		req.id = newUUID()
-	}
-	if !validFormat(req.format) {
-		return nil, raise(73, "UNKNOWN_FORMAT", "Unknown format %s", req.format)
+	if !formatPattern.MatchString(req.format) {
+		return nil, raise(codeUnknownFormat, "UNKNOWN_FORMAT", "Unknown format %s", req.format)
 	}
 	if isTrue(q.Get("enable_http_compression")) {
 		req.encoding = chooseEncoding(r.Header.Get("Accept-Encoding"))
 	}
-	if err := req.readSettings(q); err != nil {
+	if err := req.readSession(q); err != nil {
 		return nil, err
 	}
-	return req, req.readBody(r, q)
+	return req, req.readSettings(q)
+}
+
+func (req *request) readSession(q url.Values) error {
+	req.session = sessionRequest{
+		id: q.Get("session_id"), timeout: defaultSessionTimeout,
+		check: isTrue(q.Get("session_check")), close: isTrue(q.Get("close_session")),
+	}
+	text := q.Get("session_timeout")
+	if text == "" {
+		return nil
+	}
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || time.Duration(seconds)*time.Second > maxSessionTimeout {
+		return raise(codeSessionTimeout, "INVALID_SESSION_TIMEOUT", "Invalid session timeout %q: want 0 to %d seconds", text, int(maxSessionTimeout.Seconds()))
+	}
+	req.session.timeout = time.Duration(seconds) * time.Second
+	return nil
 }
 
 // reserved are the URL parameters that the interface itself consumes; all
@@ -85,24 +119,28 @@ func reserved(name string) bool {
 	switch name {
 	case "query", "database", "default_format", "query_id", "user", "password", "quota_key", "stacktrace",
 		"compress", "decompress", "buffer_size", "wait_end_of_query", "client_protocol_version",
-		"session_id", "session_timeout", "session_check", "close_session", "role":
+		"session_id", "session_timeout", "session_check", "close_session", "role", markSetting:
 		return true
 	}
-	return strings.HasPrefix(name, "param_")
+	return false
 }
 
 func (req *request) readSettings(q url.Values) error {
 	for name, values := range q {
 		value := values[len(values)-1]
-		switch {
-		case strings.HasPrefix(name, "param_"):
-			req.params = append(req.params, chdb.Param{Name: strings.TrimPrefix(name, "param_"), Value: value})
+		switch param, isParam := strings.CutPrefix(name, "param_"); {
+		case isParam:
+			req.params = append(req.params, chdb.Param{Name: param, Value: value})
 		case reserved(name):
-		case name == "format": // of the external table, or nothing we know
-		case !settingName.MatchString(name):
+		case !settingPattern.MatchString(name):
 			return raise(codeBadArguments, "BAD_ARGUMENTS", "%q in the URL is not the name of a setting", name)
 		default:
 			req.settings = append(req.settings, setting{name, value})
+		}
+		if name == "max_query_size" {
+			if n, err := strconv.Atoi(value); err == nil && n > 0 {
+				req.limit = min(n, 64<<20)
+			}
 		}
 	}
 	sort.Slice(req.settings, func(i, j int) bool {
@@ -115,33 +153,21 @@ func (req *request) readSettings(q url.Values) error {
 	return nil
 }
 
-// setStatement is the SET that applies settings, "" for none.
-func setStatement(settings []setting) string {
-	if len(settings) == 0 {
-		return ""
-	}
-	parts := make([]string, len(settings))
-	for i, s := range settings {
-		parts[i] = s.name + " = " + quote(s.value)
+// setStatement is the SET that applies a request's mark and settings.
+func setStatement(settings []setting, mark string) string {
+	parts := []string{markSetting + " = " + quote(mark)}
+	for _, s := range settings {
+		parts = append(parts, s.name+" = "+quote(s.value))
 	}
 	return "SET " + strings.Join(parts, ", ")
 }
 
-// unsetStatement undoes setStatement.
-func unsetStatement(settings []setting) string {
-	parts := make([]string, len(settings))
-	for i, s := range settings {
-		parts[i] = s.name + " = DEFAULT"
-	}
-	return "SET " + strings.Join(parts, ", ")
+func quote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
-
-var quoter = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-
-func quote(s string) string { return "'" + quoter.Replace(s) + "'" }
 
 func quoteName(s string) string {
-	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(s) + "`"
+	return "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(s) + "`"
 }
 
 // readBody joins the URL's query and the body, and reads the query's text.
@@ -150,29 +176,33 @@ func (req *request) readBody(r *http.Request, q url.Values) error {
 	if err != nil {
 		return err
 	}
-	source := body
 	if text := q.Get("query"); text != "" {
-		source = io.MultiReader(strings.NewReader(text+"\n"), body)
+		body = io.MultiReader(strings.NewReader(text+"\n"), body)
 	}
-	limit := maxQueryText
-	if text := q.Get("query"); len(text) >= limit {
-		return raise(codeSyntax, "SYNTAX_ERROR", "Max query size exceeded: the query in the URL has %d bytes", len(text))
+	head := make([]byte, req.limit)
+	n, err := fill(body, head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return raise(codeNetwork, "NETWORK_ERROR", "Cannot read the request body: %s", err)
 	}
-	head := make([]byte, limit)
-	n, err := io.ReadFull(source, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("read request body: %w", err)
-	}
-	req.text = string(head[:n])
-	req.rest = source
+	req.text, req.rest = string(head[:n]), body
 	return nil
 }
 
-// longText tells whether more follows than a query's text may have.
-func (req *request) longText() bool {
+// checkLength fails if more follows than a query's text may have.
+func (req *request) checkLength() error {
 	var one [1]byte
-	n, _ := io.ReadFull(req.rest, one[:])
-	return n > 0
+	if n, _ := io.ReadFull(req.rest, one[:]); n == 0 {
+		return nil
+	}
+	return raise(codeSyntax, "SYNTAX_ERROR", "Max query size exceeded (can be increased with the `max_query_size` setting): %d bytes", req.limit)
+}
+
+func multipartForm(r *http.Request) map[string]string {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" {
+		return nil
+	}
+	return params
 }
 
 func firstOf(values ...string) string {
@@ -186,41 +216,10 @@ func firstOf(values ...string) string {
 
 func isTrue(s string) bool { return s == "1" || strings.EqualFold(s, "true") }
 
-var formatName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
-
-func validFormat(s string) bool { return formatName.MatchString(s) }
-
 func newUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	s := hex.EncodeToString(b[:])
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}
-
-// credentials finds user and password in the places where ClickHouse looks.
-func credentials(r *http.Request) (user, password string) {
-	if u := r.Header.Get("X-ClickHouse-User"); u != "" {
-		return u, r.Header.Get("X-ClickHouse-Key")
-	}
-	if u, p, ok := r.BasicAuth(); ok {
-		return u, p
-	}
-	q := r.URL.Query()
-	return q.Get("user"), q.Get("password")
-}
-
-// authenticate checks the credentials against the one user there is.
-func (c Config) authenticate(r *http.Request) error {
-	user, password := credentials(r)
-	if user == "" {
-		user = "default"
-	}
-	userOK := subtle.ConstantTimeCompare([]byte(user), []byte(c.User)) == 1
-	passwordOK := c.Password == "" || subtle.ConstantTimeCompare([]byte(password), []byte(c.Password)) == 1
-	if userOK && passwordOK {
-		return nil
-	}
-	return raise(codeAuthentication, "AUTHENTICATION_FAILED",
-		"%s: Authentication failed: password is incorrect, or there is no user with such name", user)
 }

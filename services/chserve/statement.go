@@ -100,6 +100,7 @@ type insertion struct {
 	head   string // up to the data, without the FORMAT clause
 	format string // "" when the statement names none
 	data   int    // offset of the first byte of data in the text
+	infile bool   // the data would come from a file of this machine
 }
 
 // splitInsert tells whether text begins with an INSERT that takes data (not
@@ -114,23 +115,23 @@ func splitInsert(text string) (insertion, bool) {
 		return insertion{}, false
 	}
 	depth := 0
+	var previous token
 	for {
 		t, ok := l.next()
 		if !ok {
 			return insertion{head: text, data: len(text)}, true
 		}
-		switch text[t.start] {
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			depth--
+		depth += nesting(text[t.start])
+		word := t.word
+		if depth > 0 || text[previous.start] == '.' { // inside brackets, or the second part of a name
+			word = ""
 		}
-		if depth > 0 {
-			continue
-		}
-		switch t.word {
+		previous = t
+		switch word {
 		case "SELECT", "WITH", "WATCH":
 			return insertion{}, false
+		case "INFILE":
+			return insertion{infile: true}, true
 		case "VALUES":
 			return insertion{head: text[:t.start], format: "Values", data: t.end}, true
 		case "FORMAT":
@@ -141,6 +142,17 @@ func splitInsert(text string) (insertion, bool) {
 			return insertion{head: text[:t.start], format: text[name.start:name.end], data: dataStart(text, name.end)}, true
 		}
 	}
+}
+
+// nesting is what a character adds to the depth of brackets.
+func nesting(c byte) int {
+	switch c {
+	case '(', '[', '{':
+		return 1
+	case ')', ']', '}':
+		return -1
+	}
+	return 0
 }
 
 // skipTarget moves behind INTO [TABLE|FUNCTION] and the first word of the
@@ -163,9 +175,6 @@ func dataStart(text string, pos int) int {
 	for pos < len(text) && strings.IndexByte(" \t\f", text[pos]) >= 0 {
 		pos++
 	}
-	if pos < len(text) && text[pos] == ';' {
-		pos++
-	}
 	if pos < len(text) && text[pos] == '\r' {
 		pos++
 	}
@@ -175,44 +184,55 @@ func dataStart(text string, pos int) int {
 	return pos
 }
 
-// outputFormat finds the FORMAT clause of a query: its offset and the name. A
-// query without one gives len(text) without trailing semicolons and "".
-func outputFormat(text string) (offset int, name string) {
+// shape is what a query's text tells of its result.
+type shape struct {
+	end      int    // where the query proper ends: before FORMAT, semicolons, closing comments
+	format   string // of its FORMAT clause; "" for none
+	isSelect bool   // SELECT, which alone can be streamed; not SHOW, DESCRIBE, EXPLAIN, EXISTS, CHECK
+	outfile  bool   // INTO OUTFILE
+}
+
+// inspect reads the shape of a query. known tells the names of formats, since
+// format is also a fine name for a column.
+func inspect(text string, known func(string) bool) shape {
+	var s shape
 	l := &lexer{text: text}
-	depth, end := 0, 0
+	depth, first := 0, true
 	var previous token
 	for {
 		t, ok := l.next()
 		if !ok {
-			break
+			return s
 		}
-		switch text[t.start] {
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			depth--
+		c := text[t.start]
+		depth += nesting(c)
+		if first && c != '(' {
+			first = false
+			s.isSelect = t.word == "SELECT" || t.word == "WITH" || t.word == "FROM"
 		}
-		if depth == 0 && previous.word == "FORMAT" && t.word != "" {
-			offset, name = previous.start, text[t.start:t.end]
+		if previous.word == "INTO" && t.word == "OUTFILE" {
+			s.outfile = true
 		}
-		if text[t.start] != ';' {
-			end = t.end
+		if name := formatName(*l); depth == 0 && t.word == "FORMAT" && known(name) {
+			s.format = name
+			return s
+		}
+		if c != ';' {
+			s.end = t.end
 		}
 		previous = t
 	}
-	if name == "" {
-		return end, ""
-	}
-	return offset, name
 }
 
-// isSelect tells whether text is a SELECT, which alone can be streamed, and not
-// a SHOW, DESCRIBE, EXPLAIN, EXISTS or CHECK.
-func isSelect(text string) bool {
-	l := &lexer{text: text}
-	t, ok := l.next()
-	for ok && text[t.start] == '(' {
-		t, ok = l.next()
+// formatName reads what follows the word FORMAT: a name and then the end of the
+// query or its settings; else it is no FORMAT clause and the name is "".
+func formatName(l lexer) string {
+	name, ok := l.next()
+	if !ok || name.word == "" {
+		return ""
 	}
-	return ok && (t.word == "SELECT" || t.word == "WITH" || t.word == "FROM")
+	if t, ok := l.next(); ok && t.word != "SETTINGS" && l.text[t.start] != ';' {
+		return ""
+	}
+	return l.text[name.start:name.end]
 }

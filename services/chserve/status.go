@@ -12,14 +12,21 @@ import (
 // Error codes of ClickHouse that chserve raises itself.
 const (
 	codeBadArguments     = 36
+	codeInfile           = 48 // NOT_IMPLEMENTED
+	codeSyntax           = 62
+	codeUnknownFormat    = 73
+	codeUnknownCodec     = 89 // UNKNOWN_COMPRESSION_METHOD
 	codeReadonly         = 164
 	codeRequiredPassword = 194
-	codeSyntax           = 62
+	codeTooManyQueries   = 202
 	codeNetwork          = 210
+	codeTooLarge         = 229
+	codeOutfile          = 358
 	codeSessionNotFound  = 372
 	codeSessionLocked    = 373
+	codeSessionTimeout   = 374
 	codeCancelled        = 394
-	codeUnknownCodec     = 89 // UNKNOWN_COMPRESSION_METHOD
+	codeAccessDenied     = 497
 	codeAuthentication   = 516
 	codeUnknown          = 1002
 )

@@ -2,7 +2,6 @@ package chdb
 
 import (
 	"errors"
-	"fmt"
 	"runtime"
 	"unsafe"
 )
@@ -25,6 +24,18 @@ type Stats struct {
 	ReadRows, ReadBytes       uint64
 	WrittenRows, WrittenBytes uint64
 	Elapsed                   float64 // seconds
+}
+
+// Plus adds up what two parts of a statement did.
+func (s Stats) Plus(more Stats) Stats {
+	s.Rows += more.Rows
+	s.Bytes += more.Bytes
+	s.ReadRows += more.ReadRows
+	s.ReadBytes += more.ReadBytes
+	s.WrittenRows += more.WrittenRows
+	s.WrittenBytes += more.WrittenBytes
+	s.Elapsed += more.Elapsed
+	return s
 }
 
 // Result is one materialised result, or one chunk of a streamed one.
@@ -168,4 +179,4 @@ func cString(p unsafe.Pointer) string {
 	return string(unsafe.Slice((*byte)(p), n))
 }
 
-var errClosed = fmt.Errorf("the statement is over")
+var errOver = errors.New("the statement is over")

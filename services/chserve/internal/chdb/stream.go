@@ -11,6 +11,7 @@ import (
 type Stream struct {
 	conn   *Conn
 	handle unsafe.Pointer
+	begun  bool // a chunk was asked for: a cancel before that would wait for ever
 	over   bool // the engine has ended it: a cancel would touch freed memory
 }
 
@@ -36,6 +37,7 @@ func (s *Stream) Next() (*Result, error) {
 	if s.over {
 		return nil, io.EOF
 	}
+	s.begun = true
 	r, err := s.conn.lib.result(s.conn.lib.api.fetch(s.conn.conn, s.handle))
 	if err != nil {
 		s.over = true
@@ -53,6 +55,11 @@ func (s *Stream) Next() (*Result, error) {
 func (s *Stream) Close() {
 	if s.handle == nil {
 		return
+	}
+	if !s.begun {
+		if r, err := s.Next(); err == nil {
+			r.Close()
+		}
 	}
 	if !s.over {
 		s.conn.lib.api.cancelQuery(s.conn.conn, s.handle)
@@ -87,27 +94,24 @@ func (c *Conn) Insert(sql, format string, params []Param) (*Insert, error) {
 }
 
 // Append pushes a piece of the document, cut anywhere; it blocks while the
-// engine is behind. After an error, Done says what went wrong.
-func (i *Insert) Append(data []byte) error {
+// engine is behind. It is false when the engine takes no more: Done says why.
+func (i *Insert) Append(data []byte) bool {
 	if i.over {
-		return errClosed
+		return false
 	}
 	if len(data) == 0 {
-		return nil
+		return true
 	}
 	state := i.conn.lib.api.insertAppend(i.handle, unsafe.Pointer(unsafe.SliceData(data)), uintptr(len(data)))
 	runtime.KeepAlive(data)
-	if state != 0 {
-		return errClosed
-	}
-	return nil
+	return state == 0
 }
 
 // Done ends the document and waits until its rows are in the table. An error
 // of the engine is an *EngineError.
 func (i *Insert) Done() (Stats, error) {
 	if i.over {
-		return Stats{}, errClosed
+		return Stats{}, errOver
 	}
 	i.over = true
 	r, err := i.conn.lib.result(i.conn.lib.api.insertDone(i.handle))
