@@ -5,6 +5,7 @@
 package event
 
 import (
+	"slices"
 	"strings"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -106,12 +107,10 @@ type Rejection struct {
 	Shape string
 }
 
-// Error is the reason and the detail.
-func (r *Rejection) Error() string {
-	if r.Field == "" {
-		return r.Path + ": " + r.Reason + ": " + r.Detail
-	}
-	return r.Path + ": " + r.Field + ": " + r.Reason + ": " + r.Detail
+// String says where, what and why, on one line.
+func (r *Rejection) String() string {
+	parts := []string{r.Path, r.Field, r.Reason, r.Detail}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
 // Credential is what an API key stands for.

@@ -24,8 +24,10 @@ const (
 	// version is that of the mapping.
 	version = "1"
 
-	// TypeUsage and TypeOutcome are the types it takes.
-	TypeUsage   = "ai.usage.v1"
+	// TypeUsage is the type of one model request.
+	TypeUsage = "ai.usage.v1"
+	// TypeOutcome is the type of what happened to a pull request, ticket, issue,
+	// commit or deployment.
 	TypeOutcome = "ai.outcome.v1"
 )
 

@@ -41,6 +41,7 @@ type subject struct {
 	HeadSHA  string `json:"head_sha"`
 	MergeSHA string `json:"merge_sha"`
 	Env      string `json:"env"`
+	DeployID id     `json:"deployment_id"`
 }
 
 type size struct {
@@ -176,7 +177,7 @@ func (in *outcomeData) fill(kind goodhartv1.OutcomeKind, r *reader) *goodhartv1.
 
 // object spells the id of the object that an outcome is about.
 func (s *subject) object(kind, repository string, r *reader) string {
-	name, field := "", "subject.issue_id"
+	var name, field string
 	pr := string(s.PRID)
 	if pr == "" {
 		pr = string(s.PRNumber)
@@ -193,12 +194,16 @@ func (s *subject) object(kind, repository string, r *reader) string {
 			kind, name = "pr", pr
 		}
 	case "deployment":
-		field = "subject.sha"
-		if s.SHA != "" {
+		switch {
+		case s.DeployID != "":
+			name = string(s.DeployID)
+		case s.SHA != "":
 			name = s.Env + "\x00" + strings.ToLower(s.SHA)
+		default:
+			return "" // that one failed is worth knowing; no credit hangs on it
 		}
 	default:
-		name = string(s.IssueID)
+		name, field = string(s.IssueID), "subject.issue_id"
 	}
 	if name == "" {
 		r.fail(event.ReasonMissing, field, "the outcome names no object")

@@ -76,6 +76,7 @@ func (n *Numbers) hash(key string, v pcommon.Value) *uint64 {
 		if h, ok := event.ParseHash(v.Str()); ok {
 			return &h
 		}
+	default:
 	}
 	n.fail(key, event.NotNumber)
 	return nil

@@ -24,6 +24,7 @@ func Series(maps ...pcommon.Map) string {
 				}
 			case pcommon.ValueTypeInt, pcommon.ValueTypeDouble, pcommon.ValueTypeBool:
 				parts = append(parts, key+"\x00"+value.AsString())
+			default:
 			}
 		}
 	}

@@ -50,6 +50,7 @@ func Bool(v pcommon.Value) (value, ok bool) {
 		case "false":
 			return false, true
 		}
+	default:
 	}
 	return false, false
 }
@@ -84,6 +85,7 @@ func (n *Numbers) Float(key string, v pcommon.Value) (float64, bool) {
 			n.Strings = true
 			return f, true
 		}
+	default:
 	}
 	n.fail(key, event.NotNumber)
 	return 0, false
