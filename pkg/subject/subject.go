@@ -125,8 +125,12 @@ func (f *Fold) apply(r *machine.Record, shard int, out *machine.Outputs) (reason
 		in.timeMs = in.transition.GetTimeMs()
 	case goodhartv1.FactKind_FACT_KIND_CONFIG:
 		return f.passOn(r, out)
-	default: // watermarks move time; announced outcomes, ticks and tallies are the sink's
-		return ""
+	case goodhartv1.FactKind_FACT_KIND_WATERMARK:
+		return "" // it moved time
+	case goodhartv1.FactKind_FACT_KIND_OUTCOME, goodhartv1.FactKind_FACT_KIND_TICK, goodhartv1.FactKind_FACT_KIND_TALLY:
+		return "" // the sink's; credit comes as transitions
+	default:
+		return "bad_kind"
 	}
 	if in.observational {
 		f.stats.Observational++
