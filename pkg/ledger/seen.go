@@ -15,8 +15,8 @@ const hourMs = 3_600_000
 // run of slots is kept in ascending order. The whole table is therefore sorted,
 // a probe ends at the first greater hash, and a snapshot is one pass. The hour
 // of a hash stands beside it as one byte. Dropping a bucket only moves oldest:
-// hashes of older hours are dead, are found by no probe, and their slots are
-// used again.
+// hashes of older hours are dead, count as unknown, and go when the table is
+// next rebuilt.
 //
 // Nine bytes per slot; the table is full to 68–85 %.
 type seenSet struct {
@@ -122,27 +122,21 @@ func (s *seenSet) age(hour uint8) int64 { return int64(uint8(s.newest) - hour) }
 
 func (s *seenSet) alive(hour uint8) bool { return s.newest-s.age(hour) >= s.oldest }
 
-// insert puts h into slot i and moves what lies there and behind it up to the
-// next empty or dead slot.
+// insert puts h into slot i and moves what lies there and behind it, up to the
+// next empty slot, one slot on.
 func (s *seenSet) insert(i int, h uint64) {
-	hour := uint8(s.newest)
-	for ; ; i++ {
-		if i == len(s.hashes) {
-			s.hashes = append(s.hashes, make([]uint64, slack)...)
-			s.hours = append(s.hours, make([]uint8, slack)...)
-		}
-		if s.hashes[i] == 0 {
-			s.hashes[i], s.hours[i] = h, hour
-			s.used++
-			return
-		}
-		dead := !s.alive(s.hours[i])
-		s.hashes[i], h = h, s.hashes[i]
-		s.hours[i], hour = hour, s.hours[i]
-		if dead {
-			return
-		}
+	end := i
+	for end < len(s.hashes) && s.hashes[end] != 0 {
+		end++
 	}
+	if end == len(s.hashes) {
+		s.hashes = append(s.hashes, make([]uint64, slack)...)
+		s.hours = append(s.hours, make([]uint8, slack)...)
+	}
+	copy(s.hashes[i+1:end+1], s.hashes[i:end])
+	copy(s.hours[i+1:end+1], s.hours[i:end])
+	s.hashes[i], s.hours[i] = h, uint8(s.newest)
+	s.used++
 }
 
 // forget drops the oldest bucket that holds anything; if that is the newest, it

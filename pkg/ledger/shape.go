@@ -60,64 +60,87 @@ func newShapes() shapes {
 
 // check reports whether b is a message of this shape.
 func (s *shape) check(b []byte) error {
-	for i := 0; i < len(b); {
-		num, val, next, err := s.field(b, i)
-		if err != nil {
-			return err
+	var f field
+	for f.next < len(b) {
+		if !f.read(s, b) {
+			return errWire
 		}
-		if sub := s.sub[num]; sub != nil {
-			if err := sub.check(val.bytes); err != nil {
+		if s.sub == nil {
+			continue
+		}
+		if sub := s.sub[f.num]; sub != nil {
+			if err := sub.check(f.bytes); err != nil {
 				return err
 			}
 		}
-		i = next
 	}
 	return nil
 }
 
-// value is a field's value: num for varints, bytes for what has a length.
-type value struct {
-	num   uint64
-	bytes []byte
+// field is a field on the wire: varint is the value of a varint, bytes that of
+// what has a length; next is the index behind it.
+type field struct {
+	num    int32
+	varint uint64
+	bytes  []byte
+	next   int
 }
 
-// field reads the field at b[i:] and checks its wire type.
-func (s *shape) field(b []byte, i int) (num int32, val value, next int, err error) {
-	tag, i, ok := uvarint(b, i)
-	num = int32(tag >> 3)
-	if !ok || num <= 0 {
-		return 0, val, 0, errWire
+// read reads the field at b[f.next:] and reports whether it is well-formed and
+// has the wire type of the shape. The varints of one byte, which are most, are
+// read in place.
+func (f *field) read(s *shape, b []byte) bool {
+	i := f.next
+	tag, ok := uint64(b[i]), true
+	if i++; tag >= 0x80 {
+		tag, i, ok = uvarint(b, i-1)
+	}
+	f.num = int32(tag >> 3)
+	if !ok || f.num <= 0 {
+		return false
 	}
 	wire := byte(tag & 7)
 	switch wire {
-	case wireVarint:
-		val.num, i, ok = uvarint(b, i)
-	case wireBytes:
-		var n uint64
-		n, i, ok = uvarint(b, i)
-		if !ok || n > uint64(len(b)-i) {
-			return 0, val, 0, errWire
+	case wireVarint, wireBytes:
+		if i >= len(b) {
+			return false
 		}
-		val.bytes = b[i : i+int(n)]
-		i += int(n)
+		x := uint64(b[i])
+		if i++; x >= 0x80 {
+			if x, i, ok = uvarint(b, i-1); !ok {
+				return false
+			}
+		}
+		if wire == wireVarint {
+			f.varint = x
+			break
+		}
+		if x > uint64(len(b)-i) {
+			return false
+		}
+		f.bytes = b[i : i+int(x)]
+		i += int(x)
 	case wireFixed64:
 		i += 8
 	case wireFixed32:
 		i += 4
 	default:
-		return 0, val, 0, errWire
+		return false
 	}
-	if !ok || i > len(b) {
-		return 0, val, 0, errWire
+	f.next = i
+	return i <= len(b) && (int(f.num) >= len(s.wire) || s.wire[f.num] == wire || s.fits(f, wire))
+}
+
+// fits deals with what is rare: repeated scalars and unknown fields.
+func (s *shape) fits(f *field, wire byte) bool {
+	switch s.wire[f.num] {
+	case wireUnknown:
+		return true
+	case wirePacked:
+		return wire == wireVarint || wire == wireBytes && packedVarints(f.bytes)
+	default:
+		return false
 	}
-	if int(num) >= len(s.wire) || s.wire[num] == wire || s.wire[num] == wireUnknown {
-		return num, val, i, nil
-	}
-	if s.wire[num] != wirePacked || (wire == wireBytes && !packedVarints(val.bytes)) ||
-		(wire != wireBytes && wire != wireVarint) {
-		return 0, val, 0, errWire
-	}
-	return num, val, i, nil
 }
 
 func packedVarints(b []byte) bool {
@@ -133,9 +156,6 @@ func packedVarints(b []byte) bool {
 
 // uvarint reads the varint at b[i:] and returns the index behind it.
 func uvarint(b []byte, i int) (x uint64, next int, ok bool) {
-	if i < len(b) && b[i] < 0x80 {
-		return uint64(b[i]), i + 1, true
-	}
 	for shift := uint(0); shift < 64 && i < len(b); shift += 7 {
 		c := b[i]
 		i++

@@ -33,53 +33,51 @@ type view struct {
 // refuse.
 func (v *view) decode(sh *shapes, b []byte) error {
 	*v = view{raw: b}
-	for i := 0; i < len(b); {
-		num, val, next, err := sh.event.field(b, i)
-		if err != nil {
-			return err
+	var f field
+	for f.next < len(b) {
+		if !f.read(sh.event, b) {
+			return errWire
 		}
-		i = next
-		if num >= 40 {
-			err = v.payload(sh, num, val.bytes)
-		} else {
-			v.set(num, val)
+		if f.num >= 40 {
+			if err := v.payload(sh, f.num, f.bytes); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return err
-		}
+		v.set(&f)
 	}
 	v.tenantHash = xxhash.Sum64(v.tenant)
 	return nil
 }
 
-func (v *view) set(num int32, val value) {
-	switch num {
+func (v *view) set(f *field) {
+	switch f.num {
 	case 1:
-		v.kind = goodhartv1.EventKind(int32(val.num))
+		v.kind = goodhartv1.EventKind(int32(f.varint))
 	case 2:
-		v.tenant = val.bytes
+		v.tenant = f.bytes
 	case 3:
-		v.source = val.bytes
+		v.source = f.bytes
 	case 4:
-		v.signal = goodhartv1.Signal(int32(val.num))
+		v.signal = goodhartv1.Signal(int32(f.varint))
 	case 5:
-		v.eventID = val.bytes
+		v.eventID = f.bytes
 	case 6:
-		v.requestKey = val.bytes
+		v.requestKey = f.bytes
 	case 7:
-		v.time = int64(val.num)
+		v.time = int64(f.varint)
 	case 8:
-		v.received = int64(val.num)
+		v.received = int64(f.varint)
 	case 9:
-		v.conversation = val.bytes
+		v.conversation = f.bytes
 	case 10:
-		v.accounting = goodhartv1.Accounting(int32(val.num))
+		v.accounting = goodhartv1.Accounting(int32(f.varint))
 	case 11:
-		v.countsAlone = val.num != 0
+		v.countsAlone = f.varint != 0
 	case 12:
-		v.subject = val.bytes
+		v.subject = f.bytes
 	case 17:
-		v.credential = val.bytes
+		v.credential = f.bytes
 	}
 }
 

@@ -1,0 +1,162 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// realistic returns the records of n coding sessions, interleaved: of each
+// request a log and a span, of each minute a metric, some activity, few
+// outcomes, re-sends and ticks. Ids are made fresh by freshen.
+func realistic(sessions, n int) []machine.Record {
+	records := make([]machine.Record, n)
+	for i := range records {
+		conv := fmt.Sprintf("%032x", i%sessions)
+		sig := []goodhartv1.Signal{sigLog, sigLog, sigSpan, sigMetric}[i/sessions%4]
+		ev := usageEvent(sig, conv, fmt.Sprint(i))
+		if i%10 == 9 {
+			ev.Kind, ev.Usage = goodhartv1.EventKind_EVENT_KIND_ACTIVITY, nil
+			ev.Activity = &goodhartv1.Activity{
+				Name:    "tool_result",
+				Numbers: []*goodhartv1.Number{{Key: "duration_ms", Value: 120}},
+				Labels:  []*goodhartv1.Label{{Key: "tool_name", Value: "Bash"}, {Key: "decision", Value: "accept"}},
+			}
+		} else {
+			dress(ev.Usage)
+		}
+		ev.Subject = fmt.Sprintf("p_%032x", i%sessions%500)
+		ev.Team, ev.Role, ev.Credential, ev.Tool = "platform", "engineer", "key-1", "claude-code"
+		ev.ToolVersion, ev.AdapterVersion, ev.Prompt = "2.1.220", "1", fmt.Sprintf("%032x", i/7)
+		ev.IdentityType, ev.IdentityMethod, ev.Transport, ev.SchemaVersion = 1, 3, 1, 1
+		ev.TimeMs, ev.ReceivedMs = t0+int64(i)*2, t0+int64(i)*2
+		records[i] = machine.Record{Time: ev.TimeMs, Key: []byte(eventKey(ev)), Value: marshal(ev)}
+	}
+	return records
+}
+
+func dress(u *goodhartv1.Usage) {
+	n := func(x int64) *int64 { return &x }
+	u.OperationName, u.ProviderName, u.RequestModel = "chat", "anthropic", "claude-sonnet-4-5-20250929"
+	u.InputUncachedTokens, u.CacheReadTokens, u.CacheWriteTokens = n(12), n(48_211), n(1_904)
+	u.CostNanos, u.ReportedCostNanos, u.DurationMs = n(31_225_800), n(31_225_800), n(8_120)
+	u.CostBasis, u.PriceVersion, u.PriceTier, u.Status = 3, "2026-10-01", "standard", 1
+	u.Granularity, u.QuerySource = 1, "repl_main_thread"
+}
+
+// freshen gives a record ids that were never seen, in place.
+func freshen(r *machine.Record, offsets []int, n uint64) {
+	for _, at := range offsets {
+		binary.LittleEndian.PutUint64(r.Value[at:], n*0x9e3779b97f4a7c15)
+	}
+}
+
+// idOffsets finds the event id and request key in an encoded event.
+func idOffsets(b *testing.B, r *machine.Record) []int {
+	b.Helper()
+	sh := newShapes()
+	var v view
+	if err := v.decode(&sh, r.Value); err != nil {
+		b.Fatal(err)
+	}
+	offsets := []int{cap(r.Value) - cap(v.eventID)}
+	if len(v.requestKey) > 0 {
+		offsets = append(offsets, cap(r.Value)-cap(v.requestKey))
+	}
+	return offsets
+}
+
+func BenchmarkStep(b *testing.B) {
+	for _, ids := range []int{0, 10_000_000} {
+		b.Run(fmt.Sprintf("%d ids remembered", ids), func(b *testing.B) {
+			cfg := Default()
+			cfg.IDsPerShard = 1 << 20
+			fold := New(cfg)
+			records := realistic(5000, 50_000)
+			offsets := make([][]int, len(records))
+			size := 0
+			for i := range records {
+				offsets[i] = idOffsets(b, &records[i])
+				size += len(records[i].Value)
+			}
+			for i := range ids {
+				s := &fold.shards[i%machine.Shards]
+				s.advance(t0, 72)
+				s.seen.add(uint64(i+1)*0xd1b54a32d192ed03, 1<<20, t0)
+			}
+			var out machine.Outputs
+			step := func(i int) {
+				r := &records[i%len(records)]
+				freshen(r, offsets[i%len(records)], uint64(i))
+				r.Position.Seq = uint64(i)
+				fold.Step(r, &out)
+				if i%4096 == 0 {
+					out.Reset()
+				}
+			}
+			n := 0
+			for range records { // conversations and classes settle
+				step(n)
+				n++
+			}
+			b.SetBytes(int64(size / len(records)))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for b.Loop() {
+				step(n)
+				n++
+			}
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	value := realistic(1, 1)[0].Value
+	sh := newShapes()
+	var v view
+	b.Run("view", func(b *testing.B) {
+		b.SetBytes(int64(len(value)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := v.decode(&sh, value); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("generated", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var ev goodhartv1.Event
+			if err := ev.UnmarshalVTUnsafe(value); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkSnapshot(b *testing.B) {
+	fold := New(Default())
+	for i := range 10_000_000 / machine.Shards {
+		s := &fold.shards[0]
+		s.advance(t0, 72)
+		s.seen.add(uint64(i+1)*0xd1b54a32d192ed03, 1<<20, t0)
+	}
+	data := fold.AppendShard(nil, 0)
+	b.Run("save", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			data = fold.AppendShard(data[:0], 0)
+		}
+	})
+	b.Run("load", func(b *testing.B) {
+		b.SetBytes(int64(len(data)))
+		for b.Loop() {
+			if err := fold.LoadShard(0, data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
