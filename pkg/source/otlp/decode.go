@@ -76,6 +76,9 @@ func (d *decoder) run(contentType string, body []byte, s signal) error {
 		return err
 	}
 	if !asJSON {
+		if tooDeep(body) {
+			return fmt.Errorf("protobuf: nested deeper than %d: %w", maxNesting, ErrMalformed)
+		}
 		n, err := s.protobuf(body)
 		switch {
 		case err != nil:
