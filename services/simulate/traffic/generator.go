@@ -48,9 +48,9 @@ func itemsPerCall(r org.Reporting) float64 {
 	case org.MetricsOnly:
 		return .95
 	case org.SpansOnly:
-		return .85
+		return 1.6
 	default:
-		return 4.25
+		return 4.85
 	}
 }
 

@@ -58,19 +58,24 @@ type credit struct{ provisional, final, reverted int64 }
 type Totals struct {
 	// Accepted records are those that the collector acknowledged, repetitions
 	// included; Duplicates are the planned repetitions among them.
-	Accepted, Duplicates int64
+	Accepted   int64 `json:"accepted"`
+	Duplicates int64 `json:"duplicates"`
 	// Usage counts stored usage that counts, Merged the usage that only announces
 	// it again, Activity and Announced (outcomes) the rest.
-	Usage, Merged, Activity, Announced int64
+	Usage     int64 `json:"usage"`
+	Merged    int64 `json:"merged"`
+	Activity  int64 `json:"activity"`
+	Announced int64 `json:"outcomes_announced"`
 	// Late and ClockSkew are stored records of any kind with that flag.
-	Late, ClockSkew int64
+	Late      int64 `json:"late"`
+	ClockSkew int64 `json:"clock_skew"`
 	// Rejected records must be refused, one by one.
-	Rejected int64
+	Rejected int64 `json:"rejected"`
 	// Delayed records reach windows that have been emitted already, and are not
 	// late.
-	Delayed int64
+	Delayed int64 `json:"delayed"`
 	// Requests is how many requests are sent, repetitions included.
-	Requests int64
+	Requests int64 `json:"requests"`
 }
 
 // Truth is the sum of the steps added to it.

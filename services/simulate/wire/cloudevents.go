@@ -141,7 +141,7 @@ func outcomeEvent(o *traffic.Outcome) cloudEvent {
 	if o.Kind == traffic.CICompleted {
 		d.Conclusion = "success"
 	}
-	if o.Reverts != "" {
+	if o.Kind == traffic.PRReverted {
 		d.Links = &linksData{Reverts: []string{o.Reverts}}
 	}
 	return cloudEvent{
