@@ -2,7 +2,6 @@ package collector
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,23 +11,17 @@ import (
 )
 
 const (
-	eventsPath        = "/v1/events"
-	cloudEventsSource = "cloudevents"
-	typeProblem       = "application/problem+json"
+	eventsPath  = "/v1/events"
+	typeProblem = "application/problem+json"
 )
 
 // eventsInlet takes CloudEvents over HTTP, in binary, structured and batched
 // mode.
 type eventsInlet struct{}
 
+// admit leaves the content type to the decoder: in binary mode it is that of the
+// data.
 func (eventsInlet) admit(r *http.Request) (decoder, *refusal) {
-	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	structured := strings.HasPrefix(mediaType, "application/cloudevents")
-	if err != nil && r.Header.Get("Content-Type") != "" ||
-		structured && mediaType != "application/cloudevents+json" && mediaType != "application/cloudevents-batch+json" ||
-		!structured && r.Header.Get("Ce-Specversion") == "" {
-		return nil, refuse(reasonContentType, "Content-Type is none of application/cloudevents+json, application/cloudevents-batch+json, and there is no ce-specversion header of the binary mode")
-	}
 	return func(body []byte) ([]event.Draft, []event.Rejection, error) {
 		return cloudevents.Decode(r.Header, body)
 	}, nil

@@ -106,11 +106,31 @@ func startCluster(t testing.TB, opts ...kfake.Opt) (*kfake.Cluster, *kgo.Client)
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
+	migrate(t, cl)
+	return cluster, cl
+}
+
+func migrate(t testing.TB, cl *kgo.Client) {
+	t.Helper()
 	counts := kschema.Counts{Events: testParts, Facts: 1, Features: 1, Dead: 1}
 	if _, err := kschema.Migrate(t.Context(), cl, kschema.Options{Counts: counts, Replication: 1}); err != nil {
 		t.Fatal(err)
 	}
-	return cluster, cl
+}
+
+// waitFor asks until the answer is yes.
+func waitFor(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	ask := time.NewTicker(5 * time.Millisecond)
+	defer ask.Stop()
+	patience := time.After(20 * time.Second)
+	for !yes() {
+		select {
+		case <-ask.C:
+		case <-patience:
+			t.Fatalf("waited for %s in vain", what)
+		}
+	}
 }
 
 // start starts a collector; change adapts its configuration.

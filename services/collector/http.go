@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/source/cloudevents"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -107,7 +108,7 @@ func (s *service) httpRoutes() http.Handler {
 		from := origin{transport: goodhartv1.Transport_TRANSPORT_OTLP_HTTP, name: "otlp_http", source: otlpSource}
 		mux.Handle("POST "+sig.path, s.serve(otlpInlet{sig}, from))
 	}
-	from := origin{transport: goodhartv1.Transport_TRANSPORT_HTTP, name: "http", source: cloudEventsSource}
+	from := origin{transport: goodhartv1.Transport_TRANSPORT_HTTP, name: "http", source: cloudevents.Source}
 	mux.Handle("POST "+eventsPath, s.serve(eventsInlet{}, from))
 	return mux
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
+	"github.com/goodhartlabs/goodhart/pkg/source/cloudevents"
 	"github.com/goodhartlabs/goodhart/pkg/source/otlp"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -204,6 +205,10 @@ func guarded(decode decoder, body []byte) (drafts []event.Draft, rejections []ev
 func undecodable(err error) *refusal {
 	ref := refuse(reasonMalformed, "the body cannot be decoded")
 	switch {
+	case errors.Is(err, cloudevents.ErrContentType):
+		return refuse(reasonContentType, cloudevents.ErrContentType.Error())
+	case errors.Is(err, otlp.ErrContentType):
+		return refuse(reasonContentType, otlp.ErrContentType.Error())
 	case errors.Is(err, otlp.ErrNoRecords):
 		ref.detail = otlp.ErrNoRecords.Error()
 	case errors.Is(err, errPanic):

@@ -29,6 +29,8 @@ const (
 	shipmentChunk = 512
 	// linger trades 2 ms of latency for batches that several requests share.
 	linger = 2 * time.Millisecond
+	// metadataAge is how often leaders are asked for at most.
+	metadataAge = 250 * time.Millisecond
 )
 
 // producer writes records and says which of them Kafka acknowledged. Safe for
@@ -56,7 +58,10 @@ type producer struct {
 // openProducer waits until the layout of the topics is known, which needs a
 // broker, and refuses one that disagrees with the record in the meta topic.
 func openProducer(ctx context.Context, cfg Config, log *slog.Logger, m *metrics) (*producer, error) {
-	probe, err := kgo.NewClient(cfg.Kafka.Options()...)
+	// Leaders and new topics are worth asking for more often than every 5 s:
+	// requests wait for them.
+	base := append(cfg.Kafka.Options(), kgo.MetadataMinAge(metadataAge))
+	probe, err := kgo.NewClient(base...)
 	if err != nil {
 		return nil, fmt.Errorf("open kafka client: %w", err)
 	}
@@ -66,7 +71,7 @@ func openProducer(ctx context.Context, cfg Config, log *slog.Logger, m *metrics)
 		return nil, err
 	}
 	limits := brokerLimits(ctx, probe, log)
-	opts := append(cfg.Kafka.Options(),
+	opts := append(base,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
