@@ -1,14 +1,13 @@
 package score
 
-// Reasons of a GroupSize.
+// Reasons why a GroupSize is not publishable.
 const (
-	// ReasonOK: publishable.
-	ReasonOK = "ok"
-	// ReasonPeople: fewer people than k.
-	ReasonPeople = "people"
-	// ReasonTop1 and ReasonTop2: one person or two make up too much of it.
-	ReasonTop1 = "top1"
-	ReasonTop2 = "top2"
+	// ReasonOK: it is.
+	ReasonOK = ""
+	// ReasonSize: fewer people than k.
+	ReasonSize = "group_size"
+	// ReasonDominance: one person or two make up too much of it.
+	ReasonDominance = "dominance"
 	// ReasonUnknown: neither cost nor tokens are known, so that nobody can say
 	// who makes up how much.
 	ReasonUnknown = "unknown"

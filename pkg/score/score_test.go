@@ -139,7 +139,7 @@ func TestGroupSizeJSON(t *testing.T) {
 		Top1: Ratio(1, 4, 1), Reason: ReasonOK, Rev: 1, W: 9,
 	}
 	want := `{"kind":"group_size","tenant":"acme","team":"a\"b","iso_week":"2026-W48","week_start":5,"people":12,` +
-		`"top1_share":0.25,"top2_share":null,"publishable":true,"reason":"ok","rev":1,"w":9}`
+		`"top1_share":0.25,"top2_share":null,"publishable":true,"reason":"","rev":1,"w":9}`
 	if got := string(g.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -99,9 +99,10 @@ func (f *fact) decode(b []byte) bool {
 		switch tag & 7 {
 		case wireVarint:
 			if v >= 0x80 {
-				if v, k = longVarint(m, j); k < 0 {
-					return false
-				}
+				v, k = longVarint(m, j)
+			}
+			if k < 0 {
+				return false
 			}
 			i = k
 			f.setNumber(at, v)

@@ -121,24 +121,22 @@ func larger(a, b score.Millionths) score.Millionths {
 // reason says whether people who spent this may be shown as a group of at least
 // k: more than half by one person, or three quarters by two, reveals them.
 func (s *spend) reason(k int) string {
-	one := s.cost.first > s.cost.total-s.cost.first || s.tokens.first > s.tokens.total-s.tokens.first
 	switch {
 	case s.people < int64(k):
-		return score.ReasonPeople
+		return score.ReasonSize
 	case s.cost.total == 0 && s.tokens.total == 0:
 		return score.ReasonUnknown
-	case one:
-		return score.ReasonTop1
-	case s.cost.pair() || s.tokens.pair():
-		return score.ReasonTop2
+	case s.cost.dominated() || s.tokens.dominated():
+		return score.ReasonDominance
 	}
 	return score.ReasonOK
 }
 
-// pair reports whether two parts make up more than three quarters.
-func (p *parts) pair() bool {
+// dominated reports whether one part makes up more than half, or two more than
+// three quarters.
+func (p *parts) dominated() bool {
 	two := p.first + p.second
-	return two > 3*(p.total-two)
+	return p.first > p.total-p.first || two > 3*(p.total-two)
 }
 
 // teamSpends returns what people spent in each team of a tenant in a week, by

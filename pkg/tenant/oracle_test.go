@@ -72,12 +72,12 @@ func oracle(deeds []deed, end int64) []emission {
 		for i, w := range windows {
 			for to := window.After(e.t, w.Slide); to <= window.Floor(e.t, window.Minute)+w.Size; to += w.Slide {
 				add := func(kind, name string) {
-					if name != "" {
+					if name != "" || kind == "1 tenant" {
 						key := slot{i, to, e.tenant, kind, name}
 						slots[key] = append(slots[key], e)
 					}
 				}
-				add("1 tenant", e.tenant)
+				add("1 tenant", "")
 				add("2 team", e.team)
 				if e.provisional == 0 {
 					add("3 model", e.model)

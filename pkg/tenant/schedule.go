@@ -101,8 +101,9 @@ func (f *Fold) emitWindow(index int, end int64, out *machine.Outputs) {
 	}
 }
 
-// scored reports whether a scope has scores.
-func (s *scope) scored() bool { return s.name != "" }
+// scored reports whether a scope has scores: every one but the team of those
+// without a team.
+func (s *scope) scored() bool { return s.kind != kindTeam || s.name != "" }
 
 // forget drops what nothing asks for any more.
 func (f *Fold) forget(now int64) {

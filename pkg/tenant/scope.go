@@ -139,7 +139,7 @@ func (t *tenant) add(f *Fold, m *goodhartv1.Feature) {
 	start := m.PaneStartMs
 	whole := t.whole
 	if whole == nil {
-		whole = t.scope(f, kindTenant, t.name)
+		whole = t.scope(f, kindTenant, "")
 	}
 	var p *person
 	human := isPerson(m)

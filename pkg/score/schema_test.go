@@ -1,0 +1,149 @@
+package score
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	validator "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
+)
+
+// compile returns the schema of a topic.
+func compile(t *testing.T, name string) *validator.Schema {
+	t.Helper()
+	raw, err := jsonschema.FS().ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	c := validator.NewCompiler()
+	c.DefaultDraft(validator.Draft2020)
+	id, _ := doc.(map[string]any)["$id"].(string)
+	if err := c.AddResource(id, doc); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	schema, err := c.Compile(id)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return schema
+}
+
+func TestSchemasCompile(t *testing.T) {
+	names, err := fs.Glob(jsonschema.FS(), "*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"kpi.v1.json", "scores.v1.json", "self.v1.json", "signals.v1.json"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, name := range names {
+		compile(t, name)
+	}
+}
+
+// fields returns the names in a JSON object, in order.
+func fields(t *testing.T, raw []byte) []string {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil { // the opening brace
+		t.Fatal(err)
+	}
+	var names []string
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var skip json.RawMessage
+		if err := d.Decode(&skip); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := name.(string)
+		names = append(names, text)
+	}
+	return names
+}
+
+// Records match the schema, and have its fields in its order: none besides,
+// none missing.
+func TestRecordsMatchTheirSchema(t *testing.T) {
+	schema := compile(t, "scores.v1.json")
+	raw, err := jsonschema.FS().ReadFile("scores.v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Defs map[string]struct {
+			Properties json.RawMessage `json:"properties"`
+			Required   []string        `json:"required"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	full := Totals{
+		Requests: 3, Records: 3, Errors: 1, InputUncachedTokens: 5, OutputTokens: 5, CostNanos: 7, OutcomesFinal: 1,
+		CacheRecords: 1, ReasoningRecords: 1,
+	}
+	rolling := Rolling{Tenant: "acme", Window: "24h", Status: StatusRolling, ScopeKind: ScopeTeam, Scope: "web", Totals: full, PeopleKnown: true}
+	group := GroupSize{Tenant: "acme", Week: "2026-W48", People: 12, Top1: Ratio(1, 3, 1), Top2: Ratio(2, 3, 1)}
+	unknown, tenantWide, hidden := rolling, rolling, group
+	unknown.Totals, unknown.PeopleKnown = Totals{Requests: 1, Records: 1, UnpricedRequests: 1, UnknownTokenRequests: 1}, false
+	unknown.ScopeKind, unknown.Status = ScopeModel, StatusInsufficient
+	tenantWide.ScopeKind, tenantWide.Scope = ScopeTenant, ""
+	hidden.Top1, hidden.Top2, hidden.Reason = Millionths{}, Millionths{}, ReasonUnknown
+	for _, body := range [][]byte{
+		rolling.AppendJSON(nil), unknown.AppendJSON(nil), tenantWide.AppendJSON(nil), group.AppendJSON(nil), hidden.AppendJSON(nil),
+	} {
+		value, err := validator.UnmarshalJSON(bytes.NewReader(body))
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		kind, _ := value.(map[string]any)["kind"].(string)
+		def := doc.Defs[kind]
+		if diff := cmp.Diff(fields(t, def.Properties), fields(t, body)); diff != "" {
+			t.Errorf("%s: fields (-schema +record)\n%s", kind, diff)
+		}
+		if diff := cmp.Diff(fields(t, body), def.Required); diff != "" {
+			t.Errorf("%s: required (-record +schema)\n%s", kind, diff)
+		}
+	}
+}
+
+// The schema refuses what no record may be.
+func TestSchemaRefuses(t *testing.T) {
+	schema := compile(t, "scores.v1.json")
+	group := GroupSize{Tenant: "acme", Week: "2026-W48", People: 12, Top1: Ratio(1, 3, 1), Top2: Ratio(2, 3, 1)}
+	for name, change := range map[string]func(map[string]any){
+		"another kind":         func(m map[string]any) { m["kind"] = "score" },
+		"a missing field":      func(m map[string]any) { delete(m, "publishable") },
+		"a share above one":    func(m map[string]any) { m["top1_share"] = 1.5 },
+		"an unknown reason":    func(m map[string]any) { m["reason"] = "because" },
+		"a week out of shape":  func(m map[string]any) { m["iso_week"] = "2026-48" },
+		"a tenant with blanks": func(m map[string]any) { m["tenant"] = "a b" },
+	} {
+		var value map[string]any
+		if err := json.Unmarshal(group.AppendJSON(nil), &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Fatal(err)
+		}
+		change(value)
+		if schema.Validate(value) == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package tenant
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	validator "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
+)
+
+// Everything that a fold emits to scores.v1 is valid against the schema.
+func TestOutputsMatchTheSchema(t *testing.T) {
+	raw, err := jsonschema.FS().ReadFile("scores.v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := validator.NewCompiler()
+	if err := c.AddResource("scores.v1.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema := c.MustCompile("scores.v1.json")
+	deeds := randomDeeds(rand.New(rand.NewPCG(8, 8)), 120)
+	f := New(Default())
+	for _, r := range deedLog(t, deeds, deeds[len(deeds)-1].w+9*window.Day) {
+		var out machine.Outputs
+		f.Step(&r, &out)
+		for _, o := range out.Records() {
+			value, err := validator.UnmarshalJSON(bytes.NewReader(o.Body()))
+			if err != nil {
+				t.Fatalf("%s: %v", o.Body(), err)
+			}
+			if err := schema.Validate(value); err != nil {
+				t.Fatalf("%s: %v", o.Body(), err)
+			}
+		}
+	}
+	if s := f.Stats(); s.Revisions == 0 || s.GroupSizes == 0 {
+		t.Errorf("too little was emitted to mean anything: %+v", s)
+	}
+}
