@@ -12,12 +12,12 @@ const collectorTTL = 7 * 24 * hourMs
 // tick passes a collector's tick on, once, and adds up what the collector
 // rejected. It touches header state only.
 //
-// A collector sends a tick to every partition in each round and its lists of
-// rejected records always to the same one. Its ticks on a partition are
-// therefore numbered without gaps; a gap in the partition that gets the lists
-// means that a list may be lost. A number that falls while the time goes on is a
-// collector that started again, which may have lost a list, too. Elsewhere gaps
-// mean nothing.
+// A collector numbers its ticks on each partition without gaps and repeats one
+// that was not acknowledged under its number, later and with the same list. Its
+// lists of rejected records go to one partition, always the same. A gap there
+// means that a list may be lost, and so does a number that falls while the time
+// goes on: the collector started again under its old name. Elsewhere gaps mean
+// nothing.
 func (f *Fold) tick(r *machine.Record, v *view, out *machine.Outputs) {
 	if f.replaying {
 		return
@@ -29,7 +29,7 @@ func (f *Fold) tick(r *machine.Record, v *view, out *machine.Outputs) {
 	}
 	t := ev.Tick
 	last := f.collectors[t.Collector]
-	if last != nil && t.Sequence <= last.Sequence && ev.TimeMs <= last.TimeMs {
+	if last != nil && (t.Sequence == last.Sequence || t.Sequence < last.Sequence && ev.TimeMs <= last.TimeMs) {
 		f.stats.DuplicateTicks++
 		return
 	}

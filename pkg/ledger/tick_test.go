@@ -71,6 +71,7 @@ func TestTicks(t *testing.T) {
 	f("lists add up", []sent{{1, 0, 3}, {2, 5000, 4}, {3, hour, 1}}, 3,
 		"acme/claude-code@0 rejected 7", "acme/claude-code@1 rejected 1")
 	f("a tick counts once", []sent{{1, 0, 3}, {1, 0, 3}, {2, 5000, 0}, {1, 0, 3}}, 2, "acme/claude-code@0 rejected 3")
+	f("a tick that is repeated later counts once", []sent{{1, 0, 3}, {1, 5000, 3}, {2, 6000, 0}}, 2, "acme/claude-code@0 rejected 3")
 	f("a gap where no lists go means nothing", []sent{{1, 0, 0}, {7, hour, 0}}, 2)
 	f("a gap where lists go", []sent{{1, 0, 3}, {3, 2 * hour, 0}}, 2,
 		"/@0 lost", "/@1 lost", "/@2 lost", "acme/claude-code@0 rejected 3")
