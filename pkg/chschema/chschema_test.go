@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write the catalogue that the engine reports")
 
 // open returns a connection to an engine without our databases.
-func open(t *testing.T) driver.Conn {
+func open(t testing.TB) driver.Conn {
 	t.Helper()
 	opts, err := clickhouse.ParseDSN(chtest.StartFixed(t, schema.DatabaseCore, schema.DatabasePublic))
 	if err != nil {
@@ -38,14 +38,14 @@ func open(t *testing.T) driver.Conn {
 }
 
 // migrated returns a connection to an engine with the schema.
-func migrated(t *testing.T) driver.Conn {
+func migrated(t testing.TB) driver.Conn {
 	t.Helper()
 	conn := open(t)
 	apply(t, conn, schema.Default())
 	return conn
 }
 
-func apply(t *testing.T, conn driver.Conn, p schema.Params) []chschema.Step {
+func apply(t testing.TB, conn driver.Conn, p schema.Params) []chschema.Step {
 	t.Helper()
 	steps, err := chschema.Apply(t.Context(), conn, p, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -54,7 +54,7 @@ func apply(t *testing.T, conn driver.Conn, p schema.Params) []chschema.Step {
 	return steps
 }
 
-func run(t *testing.T, conn driver.Conn, sql string) {
+func run(t testing.TB, conn driver.Conn, sql string) {
 	t.Helper()
 	if err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
