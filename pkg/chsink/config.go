@@ -102,6 +102,9 @@ type Config struct {
 	// Set by tests alone.
 	now     func() time.Time
 	backoff struct{ first, most time.Duration }
+	// stalledAfter is how long attempts may fail before the partition counts as
+	// stalled.
+	stalledAfter time.Duration
 }
 
 const (
@@ -154,6 +157,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.backoff.first == 0 {
 		c.backoff.first, c.backoff.most = 200*time.Millisecond, 30*time.Second
+	}
+	if c.stalledAfter == 0 {
+		c.stalledAfter = 10 * time.Second
 	}
 	return c
 }

@@ -14,9 +14,9 @@ type stop struct{ error }
 
 func (s stop) Unwrap() error { return s.error }
 
-// stalledAfter is how long an attempt may fail before the partition counts as
-// stalled.
-const stalledAfter = 10 * time.Second
+// errStopping ends attempts that fail while the sink is asked to stop: the
+// intent is durable, the next run goes on from it.
+var errStopping = errors.New("the sink stops")
 
 // land stores a batch, trying for as long as the partition is ours. It returns
 // an error only when it must not go on.
@@ -41,14 +41,18 @@ func (p *partition) land(b *batch) error {
 		}
 		p.ss.metrics.retries.Inc()
 		log := p.ss.cfg.Log.With("topic", p.at.topic, "partition", p.at.partition, "first", b.first, "last", b.last, "error", err)
-		if !stalled && (!passing(err) || time.Since(started) > stalledAfter) {
+		if !stalled && (!passing(err) || time.Since(started) > p.ss.cfg.stalledAfter) {
 			stalled = true
 			p.ss.metrics.stall(p.at, true)
 			log.ErrorContext(p.ctx, "partition stalled: its batch cannot be stored")
 		} else {
 			log.WarnContext(p.ctx, "store batch")
 		}
-		if !sleep(p.ctx, retry.NextBackOff()) {
+		select {
+		case <-p.draining:
+			return errStopping
+		case <-time.After(retry.NextBackOff()):
+		case <-p.ctx.Done():
 			return p.ctx.Err()
 		}
 	}

@@ -2,6 +2,7 @@ package chsink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -225,7 +226,7 @@ func (p *partition) settle() {
 
 // giveUp ends the partition with what the landing could not get over.
 func (p *partition) giveUp(err error) {
-	if p.ctx.Err() == nil {
+	if p.ctx.Err() == nil && !errors.Is(err, errStopping) {
 		p.ss.fail(err)
 	}
 }

@@ -1,0 +1,112 @@
+package chsink
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// attempt is one insert as it went over the wire.
+type sent struct {
+	table, token string
+	body         [32]byte
+	settings     url.Values
+}
+
+// fate is what the proxy does with an insert.
+type fate int
+
+const (
+	pass fate = iota
+	// lose answers nothing and stores nothing.
+	lose
+	// loseAnswer stores, and answers nothing.
+	loseAnswer
+)
+
+// proxy stands between a sink and the server, sees every insert and may break it.
+type proxy struct {
+	mu    sync.Mutex
+	seen  []sent
+	judge func(n int, s sent) fate
+}
+
+// inserts returns what went through so far.
+func (p *proxy) inserts() []sent {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]sent(nil), p.seen...)
+}
+
+func (p *proxy) rule(judge func(n int, s sent) fate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.judge = judge
+}
+
+// through makes the configuration's connection go through a new proxy.
+func (b *bed) through(cfg *Config) *proxy {
+	b.tb.Helper()
+	p := &proxy{}
+	target := &url.URL{Scheme: "http", Host: b.server.Addr}
+	rp := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = "" },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query().Get("query")
+		if !strings.HasPrefix(query, "INSERT INTO ") {
+			rp.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		s := sent{
+			table: strings.Fields(query)[2], token: r.URL.Query().Get("insert_deduplication_token"),
+			body: sha256.Sum256(body), settings: r.URL.Query(),
+		}
+		p.mu.Lock()
+		p.seen = append(p.seen, s)
+		what := pass
+		if p.judge != nil {
+			what = p.judge(len(p.seen)-1, s)
+		}
+		p.mu.Unlock()
+		if what == lose {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if what == loseAnswer {
+			rp.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		rp.ServeHTTP(w, r)
+	}))
+	b.tb.Cleanup(srv.Close)
+	opts, err := clickhouse.ParseDSN("http://default@" + strings.TrimPrefix(srv.URL, "http://") + "/" + b.db)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	conn, err := clickhouse.Open(opts)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	b.tb.Cleanup(func() { _ = conn.Close() })
+	cfg.Conn = conn
+	return p
+}
+
+// always judges every insert alike.
+func always(f fate) func(int, sent) fate { return func(int, sent) fate { return f } }
