@@ -133,8 +133,8 @@ func (c *counter) Rewind(w int64, at []machine.Position) {
 }
 
 func (c *counter) Resume() {
-	if c.w != c.header {
+	if c.w > c.header {
 		panic(fmt.Sprintf("replay ended at watermark %d, header says %d", c.w, c.header))
 	}
-	c.replay, c.at = false, nil
+	c.w, c.replay, c.at = c.header, false, nil
 }

@@ -1,10 +1,14 @@
 package processor
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/ledger"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -38,6 +42,9 @@ type Config struct {
 	Rules Rules `yaml:"rules"`
 	// Admin is the address of /metrics, /healthz, /readyz; empty for none.
 	Admin string `yaml:"admin"`
+
+	// dial lets tests cut a processor off from its brokers.
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Rules of the folds.
@@ -106,4 +113,13 @@ func (r Rules) ledger(partition, partitions int32) ledger.Config {
 	cfg.IDsPerShard = r.IDsPerShard
 	cfg.FinaliseAfter = r.FinaliseAfter
 	return cfg
+}
+
+// client is how the folds reach the brokers.
+func (c Config) client() []kgo.Opt {
+	opts := c.Kafka.Options()
+	if c.dial != nil {
+		opts = append(opts, kgo.Dialer(c.dial))
+	}
+	return opts
 }

@@ -27,6 +27,9 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		tel.NotReady("fold "+name, "no partition restored yet")
 	}
 	layout, err := layoutOf(ctx, cfg)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -35,7 +38,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		group.Go(func() error {
 			return fold.Run(ctx, fold.Config{
 				Stage:          stage(name, cfg.Rules, layout),
-				Client:         cfg.Kafka.Options(),
+				Client:         cfg.client(),
 				Partitions:     layout.Partitions,
 				Instance:       cfg.Instance,
 				Interval:       cfg.Interval,
@@ -52,7 +55,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 }
 
 func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
-	cl, err := kgo.NewClient(cfg.Kafka.Options()...)
+	cl, err := kgo.NewClient(cfg.client()...)
 	if err != nil {
 		return kschema.Layout{}, fmt.Errorf("open client: %w", err)
 	}
