@@ -60,7 +60,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Phase: PhasePlan, Dir: ".goodhart/simulation", Seed: 1, People: 120, Days: 28, Events: 240_000,
-		HTTP: "http://127.0.0.1:4318", GRPC: "127.0.0.1:4317", Concurrency: 4, Patience: 2 * time.Minute,
+		HTTP: "http://127.0.0.1:4318", GRPC: "127.0.0.1:4317", Concurrency: 8, Patience: 2 * time.Minute,
 	}
 }
 
