@@ -23,41 +23,41 @@ import (
 var update = flag.Bool("update", false, "write the catalogue that the engine reports")
 
 // open returns a connection to an engine without our databases.
-func open(t testing.TB) driver.Conn {
-	t.Helper()
-	opts, err := clickhouse.ParseDSN(chtest.StartFixed(t, schema.DatabaseCore, schema.DatabasePublic))
+func open(tb testing.TB) driver.Conn {
+	tb.Helper()
+	opts, err := clickhouse.ParseDSN(chtest.StartFixed(tb, schema.DatabaseCore, schema.DatabasePublic))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	conn, err := clickhouse.Open(opts)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 
 // migrated returns a connection to an engine with the schema.
-func migrated(t testing.TB) driver.Conn {
-	t.Helper()
-	conn := open(t)
-	apply(t, conn, schema.Default())
+func migrated(tb testing.TB) driver.Conn {
+	tb.Helper()
+	conn := open(tb)
+	apply(tb, conn, schema.Default())
 	return conn
 }
 
-func apply(t testing.TB, conn driver.Conn, p schema.Params) []chschema.Step {
-	t.Helper()
-	steps, err := chschema.Apply(t.Context(), conn, p, slog.New(slog.DiscardHandler))
+func apply(tb testing.TB, conn driver.Conn, p schema.Params) []chschema.Step {
+	tb.Helper()
+	steps, err := chschema.Apply(tb.Context(), conn, p, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return steps
 }
 
-func run(t testing.TB, conn driver.Conn, sql string) {
-	t.Helper()
-	if err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+func run(tb testing.TB, conn driver.Conn, sql string) {
+	tb.Helper()
+	if err := conn.Exec(tb.Context(), sql); err != nil {
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 

@@ -123,10 +123,10 @@ func TestUsageViews(t *testing.T) {
 	conn := fixture(t)
 	const counts = "team, model, requests, errors, unpriced_requests, unpriced_records, unknown_token_requests, late_records, people"
 	assertRows(t, conn, "day, "+counts, "goodhart.usage_daily",
-		"{0} (small\u00a0groups) opus 1 0 0 0 0 0 1",
+		"{0} (small\u00a0groups) opus 1 0 0 0 1 0 1",
 		`{0} pay \N 1 0 1 1 1 0 0`,
-		"{0} pay opus 2 1 0 0 0 0 2", // the observational copy counts nowhere, the delta is no request
-		`{6} \N opus 1 0 1 1 0 0 0`,
+		"{0} pay opus 2 1 0 0 1 0 2", // the observational copy counts nowhere, the delta is no request
+		`{6} \N opus 1 0 1 1 1 0 0`,
 		"{7} (small\u00a0groups) opus 1 0 0 0 0 1 1", // no row says that this week may be shown
 	)
 	assertRows(t, conn, `day, team, input_uncached_tokens, cache_read_tokens, cache_write_tokens, output_tokens, input_tokens, reasoning_tokens`,
@@ -233,7 +233,7 @@ func TestJudgementViews(t *testing.T) {
 	run(t, conn, dated(`INSERT INTO core.scores (tenant, scope_kind, scope, window, window_start, window_end, rev, w, requests, records, cost_nanos,
 		outcomes_provisional, outcomes_final, outcomes_reverted, unpriced_requests, cost_per_outcome_nanos, outcomes_per_million_tokens, cache_read_share, error_share, status, formula, config_version) VALUES
 		('acme','tenant','','7d','{0}','{7}',0,'{7}', 10,11, 1000000000, 1,1,0, 5, 500000000, 2.5, 0.5, 0.25, 'insufficient data','1',0),
-		('acme','tenant','','7d','{0}','{7}',1,'{7}', 20,21, 3000000000, 1,2,1, 5, 1000000000, NULL, 0.5, 0.25, 'insufficient data','1',3),
+		('acme','tenant','','7d','{0}','{7}',1,'{7}', 20,20, 3000000000, 1,2,1, 5, 1000000000, NULL, 0.5, 0.25, 'insufficient data','1',3),
 		('acme','tenant','','1h','{0}','{7}',0,'{7}', 99,99, 1, 0,0,0, 0, NULL, NULL, NULL, NULL, 'insufficient data','1',0),
 		('acme','team','pay','7d','{0}','{7}',0,'{7}', 4,4, 2000000000, 0,0,0, 1, NULL, 0, NULL, 0.25, 'insufficient data','1',0),
 		('acme','team','tiny','7d','{0}','{7}',0,'{7}', 1,1, 4, 0,0,0, 0, NULL, NULL, NULL, NULL, 'insufficient data','1',0),
@@ -241,7 +241,7 @@ func TestJudgementViews(t *testing.T) {
 	assertRows(t, conn, `as_of, window, scope_kind, team, requests, n, cost_usd, outcomes, outcomes_reverted, cost_per_outcome_usd, outcomes_per_million_tokens,
 		unpriced_share, rev, config_version`, "goodhart.efficiency",
 		`{7} 7d team pay 4 4 2 0 0 \N 0 0.25 0 0`,
-		`{7} 7d tenant \N 20 21 3 3 1 1 \N 0.25 1 3`, // revision 1, with its NULL
+		`{7} 7d tenant \N 20 20 3 3 1 1 \N 0.25 1 3`, // revision 1, with its NULL
 	)
 	assertRows(t, conn, "count()", "goodhart.efficiency WHERE status = 'insufficient data' AND score IS NULL AND score_lo IS NULL AND outcomes_expected IS NULL", "2")
 

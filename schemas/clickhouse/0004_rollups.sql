@@ -85,7 +85,7 @@ CREATE TABLE IF NOT EXISTS core.usage_{{$r.Name}} {{onCluster}}
     source_cost_nanos SimpleAggregateFunction(sum, Nullable(Int64)) COMMENT 'What the sources said it cost, nano-USD; in no total',
     unpriced_requests SimpleAggregateFunction(sum, Int64) COMMENT 'Requests without a price',
     unpriced_records SimpleAggregateFunction(sum, Int64) COMMENT 'Records of any granularity without a price',
-    unknown_token_requests SimpleAggregateFunction(sum, Int64) COMMENT 'Requests without any token count',
+    unknown_token_requests SimpleAggregateFunction(sum, Int64) COMMENT 'Requests without an input or an output count',
     latency_ms AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float32) COMMENT 'Durations of requests, ms',
     people AggregateFunction(uniqCombined64(12), String) COMMENT 'Distinct persons and raw accounts'
 )
@@ -120,7 +120,7 @@ SELECT
     sum(u.reported_cost_nanos) AS source_cost_nanos,
     toInt64(countIf(u.granularity = 'request' AND u.cost_basis = 'unpriced')) AS unpriced_requests,
     toInt64(countIf(u.cost_basis = 'unpriced')) AS unpriced_records,
-    toInt64(countIf(u.granularity = 'request' AND {{noTokens "u"}})) AS unknown_token_requests,
+    toInt64(countIf(u.granularity = 'request' AND (isNull(u.input_uncached_tokens) OR isNull(u.output_tokens)))) AS unknown_token_requests,
     quantilesTDigestStateIf(0.5, 0.95, 0.99)(toFloat32(ifNull(u.duration_ms, 0)), u.granularity = 'request' AND isNotNull(u.duration_ms)) AS latency_ms,
     uniqCombined64StateIf(12)(u.subject, startsWith(u.subject, 'p_') OR startsWith(u.subject, 'a_')) AS people
 FROM core.usage AS u

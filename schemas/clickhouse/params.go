@@ -111,7 +111,6 @@ func (p Params) funcs() template.FuncMap {
 		"list":      func(items ...string) []string { return items },
 
 		"cacheWrite": cacheWrite,
-		"noTokens":   noTokens,
 
 		"usageViews":      usageViews,
 		"bools":           func() []bool { return []bool{true, false} },

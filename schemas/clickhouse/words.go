@@ -52,12 +52,6 @@ func cacheWrite(alias string) string {
 		"ifNull(@.cache_write_5m_tokens, 0) + ifNull(@.cache_write_1h_tokens, 0) + ifNull(@.cache_write_tokens, 0))", "@", alias)
 }
 
-// noTokens says whether a row states no token count at all.
-func noTokens(alias string) string {
-	return strings.ReplaceAll("isNull(coalesce(@.input_uncached_tokens, @.cache_read_tokens, @.cache_write_5m_tokens, "+
-		"@.cache_write_1h_tokens, @.cache_write_tokens, @.output_tokens))", "@", alias)
-}
-
 // usd turns integer nano-USD into exact decimal USD. It goes through 128 bits,
 // because the scale comes first; above 999,999,999 USD the query fails.
 func usd(nanos string) string {

@@ -33,7 +33,7 @@ CREATE OR REPLACE VIEW goodhart.{{$v.View}} {{onCluster}}
     cost_estimated_usd Nullable(Decimal(18, 9)) COMMENT 'Part of cost_usd estimated with the price list in the view prices, USD. Additive',
     unpriced_requests Int64 COMMENT 'Part of requests whose model has no price: their cost is unknown, not zero. Additive',
     unpriced_records Int64 COMMENT 'Records of any granularity whose model has no price. Additive',
-    unknown_token_requests Int64 COMMENT 'Part of requests that state no token count. Additive',
+    unknown_token_requests Int64 COMMENT 'Part of requests that state no input or no output count: their tokens are known in part or not at all. Additive',
     late_records Int64 COMMENT 'Records that came more than 48 h late: counted here, in no score. Additive',
     latency_ms_p50 Nullable(Float32) COMMENT 'Median duration of requests, ms. Approximate, not additive',
     latency_ms_p95 Nullable(Float32) COMMENT '95th percentile of the duration of requests, ms. Approximate, not additive',
