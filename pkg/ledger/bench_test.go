@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
@@ -105,12 +106,30 @@ func BenchmarkStep(b *testing.B) {
 			b.SetBytes(int64(size / len(records)))
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime(b)
 			for b.Loop() {
 				step(n)
 				n++
 			}
+			reportCPU(b, cpu)
 		})
 	}
+}
+
+// cpuTime is the processor time of this process, ns: unlike the clock it does
+// not count what other processes take.
+func cpuTime(b *testing.B) int64 {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+func reportCPU(b *testing.B, since int64) {
+	b.Helper()
+	b.ReportMetric(float64(cpuTime(b)-since)/float64(b.N), "cpu-ns/op")
 }
 
 func BenchmarkDecode(b *testing.B) {
@@ -120,6 +139,8 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("view", func(b *testing.B) {
 		b.SetBytes(int64(len(value)))
 		b.ReportAllocs()
+		cpu := cpuTime(b)
+		defer func() { reportCPU(b, cpu) }()
 		for b.Loop() {
 			if err := v.decode(&sh, value); err != nil {
 				b.Fatal(err)
@@ -128,6 +149,8 @@ func BenchmarkDecode(b *testing.B) {
 	})
 	b.Run("generated", func(b *testing.B) {
 		b.ReportAllocs()
+		cpu := cpuTime(b)
+		defer func() { reportCPU(b, cpu) }()
 		for b.Loop() {
 			var ev goodhartv1.Event
 			if err := ev.UnmarshalVTUnsafe(value); err != nil {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -252,22 +253,24 @@ func unmarshal(t *testing.T, m interface{ UnmarshalVT([]byte) error }, b []byte)
 // run is what a fold emitted and became, straight through the log.
 type run struct {
 	outputs [][]byte // per record
-	w       []int64  // after each record; w[0] before any
+	facts   []*goodhartv1.Fact
+	w       []int64 // after each record; w[0] before any
 	fold    *Fold
 }
 
 func straight(records []machine.Record) *run {
 	r := &run{fold: New(randomConfig()), w: []int64{math.MinInt64}}
 	for i := range records {
-		r.outputs = append(r.outputs, step(r.fold, &records[i]))
+		b, facts := step(r.fold, &records[i])
+		r.outputs, r.facts = append(r.outputs, b), append(r.facts, facts...)
 		r.w = append(r.w, r.fold.W())
 	}
 	return r
 }
 
-// step returns the outputs of one record as bytes. The record's own bytes are
+// step returns the outputs of one record, as bytes and as facts. The record's own bytes are
 // spoilt afterwards: a fold may not keep them.
-func step(f *Fold, r *machine.Record) []byte {
+func step(f *Fold, r *machine.Record) ([]byte, []*goodhartv1.Fact) {
 	var out machine.Outputs
 	rec := *r
 	rec.Key, rec.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
@@ -278,7 +281,14 @@ func step(f *Fold, r *machine.Record) []byte {
 	for i := range rec.Key {
 		rec.Key[i] = 0xee
 	}
-	return flatten(&out)
+	var facts []*goodhartv1.Fact
+	for _, o := range out.Records() {
+		fact := &goodhartv1.Fact{}
+		if o.Topic == schemas.TopicFacts && fact.UnmarshalVT(o.Body()) == nil {
+			facts = append(facts, fact)
+		}
+	}
+	return flatten(&out), facts
 }
 
 func flatten(out *machine.Outputs) []byte {
@@ -294,9 +304,11 @@ func flatten(out *machine.Outputs) []byte {
 // different positions emits and becomes the same, byte by byte, as one that
 // never stopped.
 func TestRestoreIsExact(t *testing.T) {
+	seen := map[string]bool{}
 	for seed := range uint64(12) {
 		records := randomLog(seed, 2500)
 		want := straight(records)
+		want.note(t, seen)
 		rnd := rand.New(rand.NewPCG(seed, 2))
 
 		fold := New(randomConfig())
@@ -304,7 +316,7 @@ func TestRestoreIsExact(t *testing.T) {
 		next := saved.clone()
 		restores := 0
 		for i := 0; i < len(records); i++ {
-			if got := step(fold, &records[i]); !bytes.Equal(got, want.outputs[i]) {
+			if got, _ := step(fold, &records[i]); !bytes.Equal(got, want.outputs[i]) {
 				t.Fatalf("seed %d, record %d, after %d restores: other outputs\n%s", seed, i, restores, cmp.Diff(want.outputs[i], got))
 			}
 			for range rnd.IntN(3) { // roll a few snapshots
@@ -327,6 +339,33 @@ func TestRestoreIsExact(t *testing.T) {
 			t.Errorf("seed %d: only %d restores", seed, restores)
 		}
 	}
+	// The logs must provoke what could go wrong.
+	for _, what := range []string{
+		"USAGE", "ACTIVITY", "OUTCOME", "TRANSITION", "CONFIG", "TICK", "TALLY",
+		"MERGED", "FINALISED", "REVERTED_PROVISIONAL", "REVERTED_FINAL", "RESTORED",
+		"late", "observational", "rejected lost", "held", "released", "budget exceeded", "dead",
+	} {
+		if !seen[what] {
+			t.Errorf("no log has %s", what)
+		}
+	}
+}
+
+// note records which kinds of things a run did.
+func (r *run) note(t *testing.T, seen map[string]bool) {
+	t.Helper()
+	for _, f := range r.facts {
+		seen[strings.TrimPrefix(f.Kind.String(), "FACT_KIND_")] = true
+		seen[strings.TrimPrefix(f.Transition.GetKind().String(), "TRANSITION_KIND_")] = true
+		seen["late"] = seen["late"] || f.Late
+		seen["observational"] = seen["observational"] || f.Observational
+		seen["rejected lost"] = seen["rejected lost"] || f.Tally.GetRejectedLost()
+		seen["held"] = seen["held"] || f.Tally.GetHeld() > 0
+		seen["released"] = seen["released"] || f.Tally.GetHeld() < 0
+	}
+	st := r.fold.Stats()
+	seen["budget exceeded"] = seen["budget exceeded"] || st.EffectiveHorizon < r.fold.cfg.Horizon
+	seen["dead"] = seen["dead"] || st.Dead > 0
 }
 
 // snapshot is what a runtime commits.

@@ -179,10 +179,12 @@ func BenchmarkSeen(b *testing.B) {
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime(b)
 			for b.Loop() {
 				h := rnd.Uint64()
 				sets[h%256].add(h*0x9e3779b97f4a7c15, 1<<30, 1)
 			}
+			reportCPU(b, cpu)
 			b.ReportMetric(float64(bytes)/float64(live), "B/id")
 		})
 	}

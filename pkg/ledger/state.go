@@ -145,7 +145,7 @@ func (s *shard) load(m *goodhartv1.LedgerShard) error {
 			if err := v.decode(&sh, rec.Event); err != nil {
 				return fmt.Errorf("held record %d of conversation %x: %w", i, h.Conversation, err)
 			}
-			loaded.records = append(loaded.records, held{event: rec.Event, accepted: rec.AcceptedMs})
+			loaded.records = append(loaded.records, held{event: rec.Event, accepted: rec.AcceptedMs, class: classOf(v.signal)})
 		}
 		s.holds[h.Conversation] = loaded
 	}

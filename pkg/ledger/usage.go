@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -54,6 +55,7 @@ type hold struct {
 type held struct {
 	event    []byte
 	accepted int64
+	class    class
 }
 
 // usage decides whether a usage event counts, now or when its conversation's
@@ -130,7 +132,7 @@ func (s *shard) counted(v *view) bool {
 func (f *Fold) backfill(s *shard, r *machine.Record, v *view, out *machine.Outputs) {
 	if len(v.conversation) > 0 {
 		key, state := s.touch(v)
-		if state.class == classMetric || f.holdsMetrics(s.holds[key]) {
+		if state.class == classMetric || s.holds[key].has(classMetric) {
 			f.merge(r, v, out)
 			return
 		}
@@ -145,25 +147,9 @@ func (f *Fold) backfill(s *shard, r *machine.Record, v *view, out *machine.Outpu
 	f.settle(s, v, r.Time, out)
 }
 
-func (f *Fold) holdsMetrics(h *hold) bool {
-	if h == nil {
-		return false
-	}
-	for _, rec := range h.records {
-		if f.open(rec) == classMetric {
-			return true
-		}
-	}
-	return false
-}
-
-// open decodes a held record into f.held and returns its class. It was decoded
-// before it was held.
-func (f *Fold) open(rec held) class {
-	if err := f.held.decode(&f.shapes, rec.event); err != nil {
-		panic("ledger: held record does not decode") // it did when it was held
-	}
-	return classOf(f.held.signal)
+// has reports whether a record of class c is held; a nil hold has none.
+func (h *hold) has(c class) bool {
+	return h != nil && slices.ContainsFunc(h.records, func(r held) bool { return r.class == c })
 }
 
 // hold keeps a record until its conversation's class is decided.
@@ -173,7 +159,7 @@ func (f *Fold) hold(s *shard, key uint64, c class, r *machine.Record, v *view) {
 		h = &hold{}
 		s.holds[key] = h
 	}
-	h.records = append(h.records, held{event: bytes.Clone(v.raw), accepted: r.Time})
+	h.records = append(h.records, held{event: bytes.Clone(v.raw), accepted: r.Time, class: c})
 	wait := f.metricHold
 	if c == classSpan {
 		wait = f.spanHold
@@ -189,7 +175,7 @@ func (f *Fold) hold(s *shard, key uint64, c class, r *machine.Record, v *view) {
 func (f *Fold) decide(s *shard, key uint64, h *hold, out *machine.Outputs) {
 	best := classNone
 	for _, rec := range h.records {
-		best = max(best, f.open(rec))
+		best = max(best, rec.class)
 	}
 	state := s.conversations[key]
 	state.class = best
@@ -201,9 +187,12 @@ func (f *Fold) decide(s *shard, key uint64, h *hold, out *machine.Outputs) {
 func (f *Fold) release(s *shard, key uint64, h *hold, c class, out *machine.Outputs) {
 	delete(s.holds, key)
 	for _, rec := range h.records {
-		got, v := f.open(rec), &f.held
+		v := &f.held
+		if err := v.decode(&f.shapes, rec.event); err != nil {
+			panic("ledger: held record does not decode") // it did when it was held
+		}
 		f.tally(v, rec.accepted).Held--
-		if got == c {
+		if rec.class == c {
 			f.settle(s, v, rec.accepted, out)
 			continue
 		}
