@@ -18,23 +18,24 @@ import (
 
 // decodeBody undoes the HTTP content coding of a request body, then the native
 // block frames if frames is set.
-func decodeBody(body io.Reader, encoding string, frames bool) (io.Reader, error) {
+func decodeBody(raw io.Reader, encoding string, frames bool) (io.Reader, error) {
+	body := raw
 	switch strings.ToLower(encoding) {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		body = &lazyReader{open: func() (io.Reader, error) { return gzip.NewReader(body) }}
+		body = &lazyReader{open: func() (io.Reader, error) { return gzip.NewReader(raw) }}
 	case "deflate":
-		body = &lazyReader{open: func() (io.Reader, error) { return zlib.NewReader(body) }}
+		body = &lazyReader{open: func() (io.Reader, error) { return zlib.NewReader(raw) }}
 	case "br":
-		body = brotli.NewReader(body)
+		body = brotli.NewReader(raw)
 	case "zstd":
-		dec, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+		dec, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
 		if err != nil {
 			return nil, err
 		}
 		body = dec
 	case "lz4":
-		body = lz4.NewReader(body)
+		body = lz4.NewReader(raw)
 	default:
 		return nil, raise(codeUnknownCodec, "UNKNOWN_COMPRESSION_METHOD", "Unknown compression method %q", encoding)
 	}

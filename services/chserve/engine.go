@@ -155,8 +155,10 @@ func takePath(path string) (*os.File, error) {
 		return nil, fmt.Errorf("data path %s is in use by another chserve (process %s): stop that one, or choose another path",
 			path, strings.TrimSpace(string(owner)))
 	}
-	_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	if err = errors.Join(f.Truncate(0), err); err != nil {
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("lock data path: %w", err)
 	}

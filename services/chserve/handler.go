@@ -2,6 +2,7 @@ package chserve
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -85,9 +86,15 @@ func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request) {
 	}
 	h.metrics.observe(out, code, began)
 	if err != nil {
+		// A client that is still sending would miss the answer if the
+		// connection closed under it.
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
 		h.fail(r.Context(), out, asException(err))
 	}
 }
+
+// maxDrain bounds how much of a body is read for nothing.
+const maxDrain = 256 << 20
 
 func (h *handler) answer(r *http.Request, out *output) error {
 	if err := h.cfg.authenticate(r); err != nil {

@@ -1,0 +1,118 @@
+package chserve
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// eventually waits for a state that another process or goroutine brings about.
+func eventually(t *testing.T, reached func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for !reached() {
+		select {
+		case <-ctx.Done():
+			t.Fatal("the awaited state did not come within 20 s")
+		case <-tick.C:
+		}
+	}
+}
+
+// TestClientGoesAway: a query ends in the engine when nobody waits for it.
+func TestClientGoesAway(t *testing.T) {
+	c := serve(t)
+	c.exec("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
+	running := func() int {
+		return strings.Count(c.exec("SELECT query FROM system.processes WHERE query LIKE '%c"+c.db+"%' AND query NOT LIKE '%system.processes%'"), "\n")
+	}
+	for name, sql := range map[string]string{
+		"before the first row": "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(rand()) /* c%s */",
+		"between rows":         "SELECT number, sleep(0.1) FROM system.numbers SETTINGS max_block_size = 1 /* c%s */",
+		"one document":         "SELECT number FROM system.numbers /* c%s */ FORMAT JSON",
+		"without a result":     "INSERT INTO t SELECT number FROM numbers(1000000000000) WHERE rand() = 0 /* c%s */",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/?database="+c.db, strings.NewReader(fmt.Sprintf(sql, c.db)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				res, err := http.DefaultClient.Do(req)
+				if err == nil {
+					_, _ = io.CopyN(io.Discard, res.Body, 1<<30)
+					_ = res.Body.Close()
+				}
+			})
+			eventually(t, func() bool { return running() == 1 })
+			cancel()
+			wg.Wait()
+			eventually(t, func() bool { return running() == 0 })
+		})
+	}
+}
+
+// TestInsertIsCancelled: a client that goes away while the engine works on its
+// whole body.
+func TestInsertIsCancelled(t *testing.T) {
+	c := serve(t)
+	c.exec("CREATE TABLE t (a UInt32) ENGINE = MergeTree ORDER BY a")
+	c.exec("CREATE MATERIALIZED VIEW mv ENGINE = Null AS SELECT sleepEachRow(0.2) AS s FROM t SETTINGS max_block_size = 1")
+	ctx, cancel := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost,
+		c.url+"/?function_sleep_max_microseconds_per_block=0&database="+c.db+"&query="+url.QueryEscape("INSERT INTO t FORMAT Native"), bytes.NewReader(native(0, 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	})
+	count := "SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND current_database = '" + c.db + "'"
+	eventually(t, func() bool { return c.exec(count) == "1\n" })
+	cancel()
+	wg.Wait()
+	eventually(t, func() bool { return c.exec(count) == "0\n" })
+}
+
+// TestManyAtOnce runs more queries than places, each with its own database
+// and settings, and writes meanwhile.
+func TestManyAtOnce(t *testing.T) {
+	c := serve(t)
+	c.exec("CREATE TABLE t (a UInt32) ENGINE = MergeTree ORDER BY a")
+	var wg sync.WaitGroup
+	for i := range 48 {
+		wg.Go(func() {
+			if i%4 == 0 {
+				a := c.do(http.MethodPost, "/?query=INSERT+INTO+t+FORMAT+Native", bytes.NewReader(native(i*1000, 1000)))
+				if a.StatusCode != 200 {
+					t.Errorf("insert: %s", a.text)
+				}
+				return
+			}
+			want := fmt.Sprintf("%s\t%d\t%d\n", c.db, i+1, i)
+			a := post(c, fmt.Sprintf("/?max_threads=%d&param_i=%d", i+1, i), "SELECT currentDatabase(), getSetting('max_threads'), {i:UInt32}")
+			if a.text != want {
+				t.Errorf("%q, want %q", a.text, want)
+			}
+		})
+	}
+	wg.Wait()
+	if got := c.exec("SELECT count(), uniqExact(a) FROM t"); got != "12000\t12000\n" {
+		t.Errorf("table holds %s", got)
+	}
+}
