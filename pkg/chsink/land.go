@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // stop is an error after which going on would be wrong.
@@ -160,7 +161,12 @@ func (p *partition) intend(b *batch) error {
 func (p *partition) produceDead(b *batch) error {
 	ctx, cancel := context.WithTimeout(p.ctx, insertTimeout)
 	defer cancel()
-	for _, r := range p.ss.group.client.ProduceSync(ctx, b.dead...) {
+	// Copies, because the client keeps the state of an attempt in the record.
+	letters := make([]*kgo.Record, len(b.dead))
+	for i, d := range b.dead {
+		letters[i] = &kgo.Record{Topic: d.Topic, Partition: d.Partition, Key: d.Key, Value: d.Value, Headers: d.Headers}
+	}
+	for _, r := range p.ss.group.client.ProduceSync(ctx, letters...) {
 		if r.Err != nil {
 			return fmt.Errorf("dead letter: %w", r.Err)
 		}

@@ -1,0 +1,389 @@
+package chsink
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestEveryInsertCarriesItsSettings(t *testing.T) {
+	b := newBed(t, 1)
+	cfg := b.config("a")
+	p := b.through(&cfg)
+	s := b.start(cfg)
+	b.produce(0, month(0, "ann"))
+	b.untilDone(0, 1)
+	s.stop()
+	got := map[string]string{}
+	for k := range p.inserts()[0].settings {
+		got[k] = p.inserts()[0].settings.Get(k)
+	}
+	for k, want := range map[string]string{
+		"async_insert": "0", "insert_deduplicate": "1", "deduplicate_blocks_in_dependent_materialized_views": "1",
+		"materialized_views_ignore_errors": "0", "wait_end_of_query": "1",
+	} {
+		if got[k] != want {
+			t.Errorf("%s=%q, want %q", k, got[k], want)
+		}
+	}
+	if secs := got["max_execution_time"]; secs != "29" && secs != "30" {
+		t.Errorf("max_execution_time=%q, want at most 30, below the session timeout", secs)
+	}
+}
+
+func TestRetryRepeatsTheSameBytes(t *testing.T) {
+	b := newBed(t, 1)
+	cfg := b.config("a")
+	p := b.through(&cfg)
+	p.rule(func(n int, _ sent) fate { return []fate{loseAnswer, lose, loseAnswer, pass}[min(n, 3)] })
+	b.produce(0, month(0, "ann"), month(1, "ben"), month(2, "cem"))
+	s := b.start(cfg)
+	b.until("the third attempt", func() bool { return len(p.inserts()) >= 3 })
+	b.produce(0, month(3, "dan")) // more arrives while the range is retried
+	b.untilDone(0, 4)
+	s.stop()
+	all := p.inserts()
+	for _, again := range all[1:4] {
+		if again.token != all[0].token || again.body != all[0].body {
+			t.Errorf("retried %s as %s, same bytes: %v", all[0].token, again.token, again.body == all[0].body)
+		}
+	}
+	if diff := cmp.Diff(exact(4, 0), b.totals()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestServerDownThenUp(t *testing.T) {
+	b := newBed(t, 2)
+	cfg := b.config("a")
+	cfg.stalledAfter = 100 * time.Millisecond
+	s := b.start(cfg)
+	b.produce(0, month(0, "ann"))
+	b.untilDone(0, 1)
+	b.server.Kill()
+	b.produce(0, month(0, "ann"), month(1, "ben"))
+	b.produce(1, month(0, "cem"))
+	stalled := func(p int32) float64 {
+		return testutil.ToFloat64(s.sink.metrics.stalled.WithLabelValues(topic, fmt.Sprint(p)))
+	}
+	b.until("both partitions stall", func() bool { return stalled(0) == 1 && stalled(1) == 1 })
+	b.server.Restart()
+	b.untilStored(exact(4, 0))
+	b.untilDone(0, 3)
+	b.untilDone(1, 1)
+	if stalled(0) != 0 || stalled(1) != 0 {
+		t.Error("a partition that goes on still counts as stalled")
+	}
+	s.stop()
+}
+
+// A batch that the server refuses stands still; nothing of it is skipped or cut
+// up, and the other partition goes on.
+func TestRefusedBatchStallsItsPartitionAlone(t *testing.T) {
+	b := newBed(t, 2)
+	b.exec("ALTER TABLE hits ADD CONSTRAINT honest CHECK who != 'mallory'")
+	cfg := b.config("a")
+	p := b.through(&cfg)
+	s := b.start(cfg)
+	b.produce(0, month(0, "ann"), month(0, "mallory"), month(1, "ben"))
+	b.until("partition 0 stalls", func() bool {
+		return testutil.ToFloat64(s.sink.metrics.stalled.WithLabelValues(topic, "0")) == 1
+	})
+	b.produce(1, month(0, "cem"), month(2, "dan"))
+	b.untilDone(1, 2)
+	if diff := cmp.Diff(exact(2, 0), b.totals()); diff != "" {
+		t.Error(diff)
+	}
+	b.exec("ALTER TABLE hits DROP CONSTRAINT honest")
+	b.untilStored(exact(5, 0))
+	b.untilDone(0, 3)
+	s.stop()
+	for _, i := range p.inserts() {
+		if strings.Contains(i.token, ":0:0-") && !strings.HasSuffix(i.token, ":0:0-2") {
+			t.Errorf("the range 0-2 was cut up: %s", i.token)
+		}
+	}
+}
+
+func TestBatchOverManyMonths(t *testing.T) {
+	b := newBed(t, 1)
+	var events []event
+	for n := range 60 {
+		events = append(events, month(n, "ann"), month(n, "ben"))
+	}
+	b.produce(0, events...)
+	cfg := b.config("a")
+	p := b.through(&cfg)
+	s := b.start(cfg)
+	b.untilStored(exact(120, 0))
+	b.untilDone(0, 120)
+	s.stop()
+	if got := len(p.inserts()); got != 2 {
+		t.Errorf("%d inserts, want one of 50 months and one of 10", got)
+	}
+	if first := p.inserts()[0].token; !strings.HasSuffix(first, ":0:0-98") {
+		t.Errorf("first range %s, want 0-98: up to the record that brings the 50th month", first)
+	}
+}
+
+func TestBadRecordsAmongGoodOnes(t *testing.T) {
+	b := newBed(t, 1)
+	b.produce(0, month(0, "ann"))
+	b.produceRaw(0, []byte("{"))
+	torn := month(5, "torn")
+	torn.Note = "torn"
+	b.produce(0, torn, month(1, "ben"))
+	cfg := b.config("a")
+	cfg.Limits.Age = 300 * time.Millisecond
+	s := b.start(cfg)
+	b.untilStored(exact(2, 0))
+	b.untilDone(0, 4)
+	s.stop()
+	if diff := cmp.Diff([]string{"0/1: not an event", "0/2: torn"}, b.letters()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// letters reads the dead-letter topic.
+func (b *bed) letters() []string {
+	b.tb.Helper()
+	ends, err := kadm.NewClient(b.client).ListEndOffsets(context.Background(), deadTopic)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	end, _ := ends.Lookup(deadTopic, 0)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.ListenAddrs()...), kgo.ConsumeTopics(deadTopic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	defer cl.Close()
+	var out []string
+	for int64(len(out)) < end.Offset {
+		cl.PollFetches(context.Background()).EachRecord(func(r *kgo.Record) { out = append(out, string(r.Value)) })
+	}
+	return out
+}
+
+func TestRangeWaitsForItsDeadLetters(t *testing.T) {
+	b := newBed(t, 1)
+	var refuse atomic.Bool
+	refuse.Store(true)
+	var refused atomic.Int64
+	b.produce(0, month(0, "ann"))
+	b.produceRaw(0, []byte("{"))
+	b.kafka.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		if !refuse.Load() {
+			return nil, nil, false
+		}
+		refused.Add(1)
+		r := req.(*kmsg.ProduceRequest)
+		resp := r.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range r.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = t.Topic, t.TopicID
+			for _, p := range t.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.PolicyViolation.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, true
+	})
+	s := b.start(b.config("a"))
+	b.until("two refusals", func() bool { return refused.Load() > 1 })
+	if at, metadata := b.committed(0); at > 0 {
+		t.Errorf("offset %d %q is committed before the dead letter is acknowledged", at, metadata)
+	}
+	refuse.Store(false)
+	b.untilDone(0, 2)
+	s.stop()
+	if diff := cmp.Diff(exact(1, 0), b.totals()); diff != "" {
+		t.Error(diff)
+	}
+	if got := b.letters(); len(got) == 0 || got[0] != "0/1: not an event" {
+		t.Errorf("dead letters %q", got)
+	}
+}
+
+// A record that may not have a dead letter, because it is one, is counted and
+// passed.
+func TestDeadLetterThatCannotBeStored(t *testing.T) {
+	b := newBed(t, 1)
+	b.produceRaw(0, []byte("{"), []byte("["))
+	b.produce(0, month(0, "ann"))
+	cfg := b.config("a")
+	cfg.DeadLetter = func(*kgo.Record, error) *kgo.Record { return nil }
+	s := b.start(cfg)
+	b.untilStored(exact(1, 0))
+	b.untilDone(0, 3)
+	s.stop()
+	if got := testutil.ToFloat64(s.sink.metrics.dead.WithLabelValues(topic)); got != 2 {
+		t.Errorf("%v bad records counted, want 2", got)
+	}
+	if got := b.letters(); len(got) != 0 {
+		t.Errorf("dead letters %q, want none", got)
+	}
+}
+
+func TestPartitionsMoveBetweenSinks(t *testing.T) {
+	b := newBed(t, 4)
+	stopProducing, done := make(chan struct{}), make(chan int64)
+	go func() {
+		n := int64(0)
+		for {
+			select {
+			case <-stopProducing:
+				done <- n
+				return
+			case <-time.After(5 * time.Millisecond):
+				b.produce(int32(n/2%4), month(int(n%7), "ann"), month(int(n%3), "ben"))
+				n += 2
+			}
+		}
+	}()
+	join := func(name string) *running {
+		cfg := b.config(name)
+		cfg.InstanceID = "" // leaves at once, so that partitions move
+		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+		cfg.Limits.Age = 10 * time.Millisecond
+		s := b.start(cfg)
+		return s
+	}
+	stores := func(s *running) func() bool {
+		return func() bool { return testutil.ToFloat64(s.sink.metrics.rows.WithLabelValues("core.hits")) > 0 }
+	}
+	first := join("first")
+	b.until("the first sink stores", stores(first))
+	second := join("second")
+	b.until("the second sink stores", stores(second))
+	third := join("third")
+	b.until("the third sink stores", stores(third))
+	first.stop()
+	second.stop()
+	close(stopProducing)
+	want := exact(<-done, 0)
+	b.untilStored(want)
+	third.stop()
+	if diff := cmp.Diff(want, b.totals()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A sink hangs in an insert while the group gives its partition to another one.
+// The hanging insert arrives after all, beside that of the successor.
+func TestLateInsertOfTheFormerOwner(t *testing.T) {
+	b := newBed(t, 1)
+	var expel atomic.Bool
+	b.kafka.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.kafka.KeepControl()
+		if !expel.CompareAndSwap(true, false) {
+			return nil, nil, false
+		}
+		resp := req.(*kmsg.HeartbeatRequest).ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
+	cfg := b.config("a")
+	cfg.InstanceID = ""
+	cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+	p := b.through(&cfg)
+	s := b.start(cfg)
+	b.produce(0, month(0, "ann"))
+	b.untilDone(0, 1)
+
+	suspend(t, b.server.PID())
+	b.produce(0, month(1, "ben"), month(2, "cem"))
+	b.until("the hanging insert", func() bool { return len(p.inserts()) == 2 })
+	expel.Store(true) // the sink loses everything, joins again and finds its own intent
+	b.until("the successor's insert", func() bool { return len(p.inserts()) == 3 })
+	resume(t, b.server.PID())
+	b.untilDone(0, 3)
+	s.stop()
+	all := p.inserts()
+	if all[1].token != all[2].token || all[1].body != all[2].body {
+		t.Errorf("the successor sent %s for %s", all[2].token, all[1].token)
+	}
+	if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func suspend(t *testing.T, pid int) {
+	t.Helper()
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = process.Signal(syscall.SIGSTOP)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Signal(syscall.SIGCONT) })
+}
+
+func resume(t *testing.T, pid int) {
+	t.Helper()
+	process, err := os.FindProcess(pid)
+	if err == nil {
+		err = process.Signal(syscall.SIGCONT)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFenceKeepsOutWhoeverWasReplaced(t *testing.T) {
+	here, gone := context.Background(), canceled()
+	ask := func(partition int32, member string, ctx context.Context) commit {
+		return commit{p: &partition0(partition, member, ctx).partition, offset: 1, progress: "x"}
+	}
+	asked := map[place]commit{
+		{topic, 0}: ask(0, "me", here), {topic, 1}: ask(1, "my former self", here), {topic, 2}: ask(2, "me", gone),
+	}
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.MemberID = "me"
+	rt := kmsg.NewOffsetCommitRequestTopic()
+	rt.Topic = topic
+	for n := range int32(3) {
+		rp := kmsg.NewOffsetCommitRequestTopicPartition()
+		rp.Partition = n
+		rt.Partitions = append(rt.Partitions, rp)
+	}
+	req.Topics = append(req.Topics, rt)
+	results := map[place]error{}
+	if err := fence(req, asked, results); err != nil {
+		t.Fatal(err)
+	}
+	if got := req.Topics[0].Partitions; len(got) != 1 || got[0].Partition != 0 || *got[0].Metadata != "x" {
+		t.Errorf("partitions %v pass, want 0 alone with its metadata", got)
+	}
+	if results[place{topic, 1}] == nil || results[place{topic, 2}] == nil || results[place{topic, 0}] != nil {
+		t.Errorf("results %v", results)
+	}
+}
+
+type testPartition struct{ partition }
+
+func partition0(number int32, member string, ctx context.Context) *testPartition {
+	return &testPartition{partition{at: place{topic, number}, memberID: member, ctx: ctx}}
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
