@@ -1,6 +1,7 @@
 package claudecode
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -15,14 +16,18 @@ import (
 
 // Log decodes a log event.
 func (a *Adapter) Log(r *record.Log, out *record.Out) bool {
-	name := eventName(r)
-	if name == "" && !claims(r.Origin) {
-		return false
+	named := eventName(r)
+	if named == "" && !claims(r.Origin) {
+		attribute, _ := record.String(r.Record.Attributes(), "event.name")
+		if !strings.HasPrefix(attribute, namePrefix) {
+			return false
+		}
 	}
 	var f fields
 	f.read(r.Origin, r.Record.Attributes())
+	name := strings.TrimPrefix(f.name, namePrefix)
 	if name == "" {
-		name = f.name
+		name = cmp.Or(named, r.Record.EventName())
 	}
 	if name == "" {
 		out.Reject(Source, event.ReasonUnknownRecord, "event.name", "a log record without an event name")
@@ -61,18 +66,14 @@ func (a *Adapter) Log(r *record.Log, out *record.Out) bool {
 	return true
 }
 
-// eventName returns the bare event name if the record itself says that it is
-// Claude Code's.
+// eventName returns the bare event name that the record has outside of its
+// attributes, if it says there that it is Claude Code's.
 func eventName(r *record.Log) string {
 	if name, ok := strings.CutPrefix(r.Record.EventName(), namePrefix); ok {
 		return name
 	}
 	if name, ok := strings.CutPrefix(record.Text(r.Record.Body()), namePrefix); ok && len(name) < event.MaxLabel {
 		return name
-	}
-	name, _ := record.String(r.Record.Attributes(), "event.name")
-	if bare, ok := strings.CutPrefix(name, namePrefix); ok {
-		return bare
 	}
 	return ""
 }
