@@ -2,6 +2,7 @@ package chsink
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"io"
 	"net/http"
@@ -30,6 +31,8 @@ const (
 	lose
 	// loseAnswer stores, and answers nothing.
 	loseAnswer
+	// late stores when the proxy's gate opens, whatever the client does meanwhile.
+	late
 )
 
 // proxy stands between a sink and the server, sees every insert and may break it.
@@ -37,6 +40,8 @@ type proxy struct {
 	mu    sync.Mutex
 	seen  []sent
 	judge func(n int, s sent) fate
+	// gate is closed to let late inserts through; landed tells when one has.
+	gate, landed chan struct{}
 }
 
 // inserts returns what went through so far.
@@ -55,7 +60,7 @@ func (p *proxy) rule(judge func(n int, s sent) fate) {
 // through makes the configuration's connection go through a new proxy.
 func (b *bed) through(cfg *Config) *proxy {
 	b.tb.Helper()
-	p := &proxy{}
+	p := &proxy{gate: make(chan struct{}), landed: make(chan struct{}, 10)}
 	target := &url.URL{Scheme: "http", Host: b.server.Addr}
 	rp := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Host = "" },
@@ -88,6 +93,12 @@ func (b *bed) through(cfg *Config) *proxy {
 			panic(http.ErrAbortHandler)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		if what == late {
+			<-p.gate
+			rp.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+			p.landed <- struct{}{}
+			panic(http.ErrAbortHandler)
+		}
 		if what == loseAnswer {
 			rp.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
