@@ -95,10 +95,10 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// errFatal marks errors that a new session cannot mend.
-type errFatal struct{ error }
+// fatalError is an error that a new session cannot mend.
+type fatalError struct{ error }
 
-func (e errFatal) Unwrap() error { return e.error }
+func (e fatalError) Unwrap() error { return e.error }
 
 // Run folds until ctx ends, then commits what it has, hands its state over in
 // the state topic and returns nil. A broken session (a fenced transactional id,
@@ -112,11 +112,11 @@ func Run(ctx context.Context, cfg Config) error {
 	for {
 		began := time.Now()
 		err := runSession(ctx, &cfg, m)
-		if fatal := (errFatal{}); errors.As(err, &fatal) {
+		if fatal := (fatalError{}); errors.As(err, &fatal) {
 			return fmt.Errorf("%s fold: %w", cfg.Stage.Name, fatal.error)
 		}
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil { // a stop in the middle of something is a stop
+			return nil //nolint:nilerr // what the stop interrupted is restored by the next start
 		}
 		if time.Since(began) > time.Minute {
 			retry.Reset()

@@ -109,7 +109,7 @@ func (q *queue) load() error {
 			return fmt.Errorf("read spill file: %w", err)
 		}
 		b := make([]byte, binary.LittleEndian.Uint32(size[:]))
-		if _, err := q.file.ReadAt(b, q.read+4); err != nil && err != io.EOF { //nolint:errorlint // ReadAt returns io.EOF itself at the end of a full read
+		if _, err := q.file.ReadAt(b, q.read+4); err != nil && err != io.EOF { // ReadAt returns io.EOF itself at the end of a full read
 			return fmt.Errorf("read spill file: %w", err)
 		}
 		q.read += int64(len(b)) + 4

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,7 +31,7 @@ func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*part
 	raw, ok := records[string(headerKey)]
 	if !ok {
 		if committed != noOffset {
-			return nil, errFatal{fmt.Errorf("partition %d has a committed offset (%d) and no state in %s: its state is lost, rebuild it in a new generation", id, committed, cfg.Stage.State)}
+			return nil, fatalError{fmt.Errorf("partition %d has a committed offset (%d) and no state in %s: its state is lost, rebuild it in a new generation", id, committed, cfg.Stage.State)}
 		}
 		start, err := logStart(ctx, cfg, id)
 		if err != nil {
@@ -42,7 +43,7 @@ func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*part
 	}
 	header := &goodhartv1.SnapshotHeader{}
 	if err := header.UnmarshalVT(raw); err != nil {
-		return nil, errFatal{fmt.Errorf("decode header of partition %d: %w", id, err)}
+		return nil, fatalError{fmt.Errorf("decode header of partition %d: %w", id, err)}
 	}
 	if err := p.resume(ctx, cfg, header, records, committed); err != nil {
 		return nil, fmt.Errorf("restore partition %d: %w", id, err)
@@ -52,20 +53,20 @@ func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*part
 
 func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.SnapshotHeader, records map[string][]byte, committed int64) error {
 	if h.Format != snapshotFormat {
-		return errFatal{fmt.Errorf("snapshot format %d, this program reads %d", h.Format, snapshotFormat)}
+		return fatalError{fmt.Errorf("snapshot format %d, this program reads %d", h.Format, snapshotFormat)}
 	}
 	if committed != noOffset && committed != h.CommittedOffset {
-		return errFatal{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, h.CommittedOffset)}
+		return fatalError{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, h.CommittedOffset)}
 	}
 	if len(h.NextSeq) != len(p.nextSeq) || p.merge != nil && len(h.UpstreamW) != len(p.merge.last) {
-		return errFatal{errors.New("partition counts differ from those of the state: they change only with a new generation")}
+		return fatalError{errors.New("partition counts differ from those of the state: they change only with a new generation")}
 	}
 	if err := p.machine.LoadHeader(h.Machine); err != nil {
-		return errFatal{fmt.Errorf("load header: %w", err)}
+		return fatalError{fmt.Errorf("load header: %w", err)}
 	}
 	r, err := p.snapshots.load(p, h, records)
 	if err != nil {
-		return errFatal{err}
+		return fatalError{err}
 	}
 	if err := p.replay(ctx, cfg, h, r); err != nil {
 		return err
@@ -81,9 +82,8 @@ func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	p.machine.Rewind(r.w, r.at)
 	p.out.Silent = true
 	p.applied = r.from
-	err := readPartition(ctx, cfg.Client, cfg.Stage.Input, p.id, r.from, h.CommittedOffset, func(rec *kgo.Record) error {
-		return p.fold([]*kgo.Record{rec})
-	})
+	span := span{topic: cfg.Stage.Input, partition: p.id, from: r.from, to: h.CommittedOffset}
+	err := span.read(ctx, cfg.Client, p.fold)
 	if err != nil {
 		return fmt.Errorf("replay %s from %d to %d: %w", cfg.Stage.Input, r.from, h.CommittedOffset, err)
 	}
@@ -99,7 +99,7 @@ func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	// It may end before the last applied record: in a merge, a record that every
 	// snapshot holds can lie before the restart offset.
 	if want := positionOf(h.Applied); p.position.Compare(want) > 0 {
-		return errFatal{fmt.Errorf("the replay ended at %+v, the state at %+v: the input is not the one that was folded", p.position, want)}
+		return fatalError{fmt.Errorf("the replay ended at %+v, the state at %+v: the input is not the one that was folded", p.position, want)}
 	}
 	p.position = positionOf(h.Applied)
 	return nil
@@ -129,16 +129,19 @@ func loadState(ctx context.Context, cfg *Config, id int32) (map[string][]byte, e
 		return nil, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(end.Err, start.Err))
 	}
 	state := map[string][]byte{}
-	err = readPartition(ctx, cfg.Client, cfg.Stage.State, id, start.Offset, end.Offset, func(rec *kgo.Record) error {
-		switch {
-		case rec.Attrs.IsControl():
-		case rec.Value == nil:
-			delete(state, string(rec.Key))
-		default:
-			state[string(rec.Key)] = rec.Value
+	span := span{topic: cfg.Stage.State, partition: id, from: start.Offset, to: end.Offset}
+	err = span.read(ctx, append(slices.Clone(cfg.Client), kgo.KeepControlRecords()), func(batch []*kgo.Record) error {
+		for _, rec := range batch {
+			switch {
+			case rec.Attrs.IsControl():
+			case rec.Value == nil:
+				delete(state, string(rec.Key))
+			default:
+				state[string(rec.Key)] = rec.Value
+			}
 		}
 		return nil
-	}, kgo.KeepControlRecords())
+	})
 	return state, err
 }
 
@@ -157,7 +160,7 @@ func logStart(ctx context.Context, cfg *Config, id int32) (int64, error) {
 		return 0, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.Input, id, start.Err)
 	}
 	if start.Offset > 0 {
-		return 0, errFatal{fmt.Errorf("%s/%d begins at offset %d and there is no state: what lies before is lost, start a new generation", cfg.Stage.Input, id, start.Offset)}
+		return 0, fatalError{fmt.Errorf("%s/%d begins at offset %d and there is no state: what lies before is lost, start a new generation", cfg.Stage.Input, id, start.Offset)}
 	}
 	return 0, nil
 }
@@ -170,24 +173,29 @@ func admin(opts []kgo.Opt) (*kadm.Client, func(), error) {
 	return kadm.NewClient(cl), cl.Close, nil
 }
 
-// readPartition calls apply for each committed record of [from, to). It ends at
-// the offset, not at the last record: behind the last record may lie control
-// records and gaps.
-func readPartition(ctx context.Context, client []kgo.Opt, topic string, id int32, from, to int64, apply func(*kgo.Record) error, more ...kgo.Opt) error {
-	if from >= to {
+// span is a range of offsets of a partition, [from, to).
+type span struct {
+	topic     string
+	partition int32
+	from, to  int64
+}
+
+// read calls apply with the committed records, in order. It ends at the offset, not at the
+// last record: behind the last record may lie control records and gaps.
+func (s span) read(ctx context.Context, client []kgo.Opt, apply func([]*kgo.Record) error) error {
+	if s.from >= s.to {
 		return nil
 	}
-	opts := append([]kgo.Opt{
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {id: kgo.NewOffset().At(from)}}),
+	cl, err := kgo.NewClient(append(slices.Clone(client),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.topic: {s.partition: kgo.NewOffset().At(s.from)}}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-	}, append(client, more...)...)
-	cl, err := kgo.NewClient(opts...)
+	)...)
 	if err != nil {
 		return fmt.Errorf("open reader: %w", err)
 	}
 	defer cl.Close()
-	for next := from; next < to; {
+	for next := s.from; next < s.to; {
 		pollCtx, cancel := context.WithTimeout(ctx, readStall)
 		fetches := cl.PollFetches(pollCtx)
 		stalled := pollCtx.Err() != nil
@@ -196,19 +204,19 @@ func readPartition(ctx context.Context, client []kgo.Opt, topic string, id int32
 			return err
 		}
 		if stalled {
-			return fmt.Errorf("no record within %v at offset %d of %d", readStall, next, to)
+			return fmt.Errorf("no record within %v at offset %d of %d", readStall, next, s.to)
 		}
 		if err := fetches.Err(); err != nil {
 			return err
 		}
-		for iter := fetches.RecordIter(); !iter.Done(); {
-			rec := iter.Next()
-			if next = rec.Offset + 1; rec.Offset >= to {
-				break
+		var batch []*kgo.Record
+		fetches.EachRecord(func(rec *kgo.Record) {
+			if next = rec.Offset + 1; rec.Offset < s.to {
+				batch = append(batch, rec)
 			}
-			if err := apply(rec); err != nil {
-				return err
-			}
+		})
+		if err := apply(batch); err != nil {
+			return err
 		}
 	}
 	return nil

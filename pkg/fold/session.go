@@ -47,7 +47,7 @@ func runSession(ctx context.Context, cfg *Config, m *metrics) error {
 	}
 	txn, err := kgo.NewGroupTransactSession(append(slices.Clone(cfg.Client), s.options()...)...)
 	if err != nil {
-		return errFatal{fmt.Errorf("open session: %w", err)}
+		return fatalError{fmt.Errorf("open session: %w", err)}
 	}
 	s.txn = txn
 	defer func() {
@@ -263,7 +263,7 @@ func (s *session) fold(fetches kgo.Fetches) (int, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return records, errFatal{err}
+		return records, fatalError{err}
 	}
 	return records, nil
 }

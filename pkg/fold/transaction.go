@@ -143,14 +143,14 @@ func (s *session) snapshot(leaving bool) error {
 		}
 		records, err := p.snapshots.next(p, now, all)
 		if err != nil {
-			return errFatal{err}
+			return fatalError{err}
 		}
 		for _, rec := range records {
 			s.metrics.snapshotBytes.Add(float64(len(rec.Value)))
 		}
 		header, err := p.header().MarshalVT()
 		if err != nil {
-			return errFatal{fmt.Errorf("encode header: %w", err)}
+			return fatalError{fmt.Errorf("encode header: %w", err)}
 		}
 		p.pending = append(p.pending, append(records, &kgo.Record{
 			Topic: s.cfg.Stage.State, Partition: id, Key: headerKey, Value: header,
@@ -182,21 +182,17 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 		return fmt.Errorf("end transaction: %w", err)
 	}
 	result := "committed"
-	if !committed {
-		result = "aborted"
-		if try == kgo.TryCommit {
-			if committed, err = s.confirmed(ctx); err != nil {
-				return err
-			}
-			if committed {
-				result = "confirmed"
-			}
+	if !committed && try == kgo.TryCommit {
+		if committed, err = s.confirmed(ctx); err != nil {
+			return err
 		}
+		result = "confirmed"
 	}
-	s.metrics.transactions.WithLabelValues(result).Inc()
 	if !committed {
+		s.metrics.transactions.WithLabelValues("aborted").Inc()
 		return nil
 	}
+	s.metrics.transactions.WithLabelValues(result).Inc()
 	for _, p := range s.partitions {
 		for _, rec := range p.pending {
 			s.metrics.emitted.WithLabelValues(rec.Topic).Inc()

@@ -28,7 +28,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	}
 	layout, err := layoutOf(ctx, cfg)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // a stop during the start is a stop
 	}
 	if err != nil {
 		return err
