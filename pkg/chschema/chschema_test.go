@@ -100,7 +100,7 @@ func TestApply(t *testing.T) {
 		if err := row.Scan(&sql); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(sql, "TTL toDateTime(accepted_at) + toIntervalDay(14)") {
+		if !strings.Contains(sql, "TTL toDateTime(stored_at) + toIntervalDay(14)") {
 			t.Errorf("retention is not in %s", sql)
 		}
 	})

@@ -5,8 +5,8 @@
 -- can be rebuilt and swapped alone. The order key is short on purpose: sorting
 -- is the price of every insert, and raw rows are read by reconcile (whole
 -- months) and by drill-downs into one team and time range; everything else
--- reads rollups. Retention (always/retention.sql) counts from acceptance, not from event
--- time, so a backfill is kept as long as fresh data.
+-- reads rollups. Retention (always/10_retention.sql) counts from the insert, not
+-- from event time, so a backfill is kept as long as fresh data.
 --
 -- k_topic is the topic's name, '@' and the first eight hex digits of its id, so
 -- that a topic made anew does not share offsets with its predecessor.
@@ -149,7 +149,7 @@ CREATE TABLE IF NOT EXISTS core.outcomes {{onCluster}}
     kind LowCardinality(String) COMMENT 'What happened to the object: pr_opened, pr_merged, ...',
     event_time DateTime64(3, 'UTC') COMMENT 'Time of the event or of the transition' CODEC(Delta, LZ4),
     received_at DateTime64(3, 'UTC') COMMENT 'Acceptance time at the collector; of a transition by a timer: its own time' CODEC(Delta, LZ4),
-    accepted_at DateTime64(3, 'UTC') COMMENT 'Broker time of the record that caused it' CODEC(Delta, LZ4),
+    accepted_at DateTime64(3, 'UTC') COMMENT 'Broker time of the record that caused it; 1970 where a timer did' CODEC(Delta, LZ4),
     stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'Server time of the insert; not sent by the sink' CODEC(Delta, LZ4),
     source LowCardinality(String) COMMENT 'Adapter that decoded it',
     signal LowCardinality(String) COMMENT 'Form of the announcement; empty for transitions',
@@ -241,7 +241,8 @@ CREATE TABLE IF NOT EXISTS core.tallies {{onCluster}}
     rejected Int64 COMMENT 'Change of the count of records that the collector refused',
     rejected_lost UInt8 COMMENT '1: ticks are missing, so the rejected of this hour are unknown',
     dead Int64 COMMENT 'Change of the count of records that the ledger dead-lettered',
-    accepted_at DateTime64(3, 'UTC') COMMENT 'Broker time of the record that caused it' CODEC(Delta, LZ4),
+    accepted_at DateTime64(3, 'UTC') COMMENT 'Broker time of the record that caused it; 1970 for none' CODEC(Delta, LZ4),
+    stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'Server time of the insert; not sent by the sink' CODEC(Delta, LZ4),
     w DateTime64(3, 'UTC') COMMENT 'Watermark of the ledger at emission' CODEC(Delta, LZ4),
     p UInt16 COMMENT 'Partition of goodhart.events.v1 it came from',
     k_topic LowCardinality(String) COMMENT 'Topic and topic id it was read from',

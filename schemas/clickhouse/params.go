@@ -23,9 +23,9 @@ const (
 
 // Retention is how long rows are kept, in days. Each may be shortened.
 type Retention struct {
-	// Raw: usage, activity, outcomes, tallies, dead; from acceptance.
+	// Raw: usage, activity, outcomes, tallies, dead; from the insert.
 	Raw int `yaml:"raw"`
-	// Ticks: from acceptance.
+	// Ticks: from the insert.
 	Ticks int `yaml:"ticks"`
 	// Minute: minute rollups, from event time.
 	Minute int `yaml:"minute"`

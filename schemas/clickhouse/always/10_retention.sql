@@ -1,13 +1,14 @@
--- How long rows are kept. Raw facts count from acceptance, so that a backfill of
--- old events is not eaten by the next merge; aggregates hold nobody's row and
--- count from event time. Applied again when a number changes.
+-- How long rows are kept. Raw facts count from the insert, so that a backfill of
+-- old events is not eaten by the next merge, nor a transition by a timer, which
+-- no record's acceptance dates; aggregates hold nobody's row and count from event
+-- time. Applied again when a number changes.
 
-ALTER TABLE core.usage {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Raw}});
-ALTER TABLE core.activity {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Raw}});
-ALTER TABLE core.outcomes {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Raw}});
-ALTER TABLE core.tallies {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Raw}});
-ALTER TABLE core.dead {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Raw}});
-ALTER TABLE core.ticks {{onCluster}} MODIFY TTL toDateTime(accepted_at) + toIntervalDay({{.Retention.Ticks}});
+ALTER TABLE core.usage {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Raw}});
+ALTER TABLE core.activity {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Raw}});
+ALTER TABLE core.outcomes {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Raw}});
+ALTER TABLE core.tallies {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Raw}});
+ALTER TABLE core.dead {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Raw}});
+ALTER TABLE core.ticks {{onCluster}} MODIFY TTL toDateTime(stored_at) + toIntervalDay({{.Retention.Ticks}});
 
 ALTER TABLE core.scores {{onCluster}} MODIFY TTL
     toDateTime(window_end) + toIntervalDay({{.Retention.ShortWindows}}) DELETE WHERE window IN ('5m', '1h'),
