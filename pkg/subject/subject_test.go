@@ -48,11 +48,13 @@ func TestDeltas(t *testing.T) {
 	l.add(mnt+30*sec, "acme|p_a", usageFact("p_a", sec)) // the same delta
 	l.add(2*mnt, "acme|p_a", usageFact("p_a", 12*sec))   // that one fires, this is another
 	l.add(2*mnt, "acme|p_a", usageFact("p_a", 70*sec))   // of another minute
+	l.add(2*mnt, "acme|p_b", usageFact("p_b", 5*sec))    // of an earlier one
 	l.watermark(100 * mnt)
 	want := []string{
 		"at 60s p_a pane of 0s: 1 cells, 1 requests, cost 100",
 		"at 120s p_a delta of 0s: 1 cells, 2 requests, cost 200",
 		"at 180s p_a delta of 0s: 1 cells, 1 requests, cost 100",
+		"at 180s p_b delta of 0s: 1 cells, 1 requests, cost 100",
 		"at 180s p_a delta of 60s: 1 cells, 1 requests, cost 100",
 	}
 	if diff := cmp.Diff(want, lines(fold(t, l.records))); diff != "" {

@@ -165,7 +165,8 @@ func (t *tenant) teamSpends(week int64) []spend {
 // judge decides for each team of a week whether it may be published. What is
 // not is merged, and its sum follows from the tenant's total and the published
 // teams: so the merged people must be a group that could itself be published,
-// of two teams at least. Until then the smallest team still published joins it.
+// which one team that could not never is. Until then the smallest team still
+// published joins it.
 func (f *Fold) judge(spends []spend, week int64) []string {
 	reasons := make([]string, len(spends))
 	bySize := make([]int, len(spends))
@@ -180,7 +181,7 @@ func (f *Fold) judge(spends []spend, week int64) []string {
 		return cmp.Or(cmp.Compare(spends[a].people, spends[b].people), strings.Compare(spends[a].scope.name, spends[b].scope.name))
 	})
 	for _, i := range bySize {
-		if rest.teams == 0 || rest.teams > 1 && rest.spend().reason(f.cfg.MinimumGroup) == score.ReasonOK {
+		if rest.teams == 0 || rest.spend().reason(f.cfg.MinimumGroup) == score.ReasonOK {
 			break
 		}
 		if reasons[i] == score.ReasonOK {

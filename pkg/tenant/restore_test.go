@@ -122,6 +122,19 @@ func TestStateIsBounded(t *testing.T) {
 	}
 }
 
+// Within a day, too, stale minutes go.
+func TestMinutesAreBounded(t *testing.T) {
+	l := factLog{tb: t}
+	for minute := range int64(20 * 60) {
+		l.deed(act(minute*mnt, minute*mnt, 1))
+	}
+	f := New(Default())
+	run(f, features(t, l.records))
+	if n := f.tenants["acme"].whole.minutes.Len(); n < 120 || n > 181 {
+		t.Errorf("%d minutes are held, want 2 hours and at most half as many again", n)
+	}
+}
+
 func TestLoadRejectsBrokenState(t *testing.T) {
 	f := New(Default())
 	for name, err := range map[string]error{

@@ -146,29 +146,34 @@ func TestCorrections(t *testing.T) {
 	}
 }
 
-// The last moment of a window of a day: a delta that is due exactly at its
-// deadline corrects it, one a minute later does not.
-func TestDayDeadline(t *testing.T) {
-	f := func(minutesAfter, want int64) {
+// The last moment of a window: a delta that is due exactly at its deadline
+// corrects it, one a minute later does not; be it for its first minute, whose
+// pane is the oldest that is held, or for its last.
+func TestDeadline(t *testing.T) {
+	f := func(name string, size, correct, fact, minutesAfter, want int64) {
 		t.Helper()
 		l := factLog{tb: t}
 		l.deed(act(0, 0, 1))
-		l.watermark(base + 25*60*mnt)
-		at := window.Day + 48*window.Hour + (minutesAfter-1)*mnt // the delta is due a minute later
-		l.deed(act(at, window.Day-1, 10))
+		l.watermark(base + size + mnt)
+		at := size + correct + (minutesAfter-1)*mnt // the delta is due a minute later
+		l.deed(act(at, fact, 10))
 		l.watermark(base + at + 3*window.Hour)
 		last := int64(-1)
 		for _, r := range scores(t, New(Default()), features(t, l.records), score.KindRolling) {
-			if r.Window == "24h" && r.ScopeKind == score.ScopeTenant && r.End == base+window.Day {
+			if r.Window == name && r.ScopeKind == score.ScopeTenant && r.End == base+size {
 				last = *r.Cost
 			}
 		}
 		if last != want {
-			t.Errorf("a delta %d minutes after the deadline: cost %d, want %d", minutesAfter, last, want)
+			t.Errorf("%s: a delta for %s, %d minutes after the deadline: cost %d, want %d", name, clock(fact), minutesAfter, last, want)
 		}
 	}
-	f(0, 11)
-	f(1, 1)
+	for _, w := range window.Windows()[:3] { // the first midnight is the first end of the others
+		for _, fact := range []int64{0, w.Size - 1} {
+			f(w.Name, w.Size, w.Correct, fact, 0, 11)
+			f(w.Name, w.Size, w.Correct, fact, 1, 1)
+		}
+	}
 }
 
 // Configuration holds from its place in the order: records before it name the

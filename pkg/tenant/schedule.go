@@ -77,11 +77,11 @@ func (f *Fold) pass(slide int64, out *machine.Outputs) {
 }
 
 // reschedule moves a schedule to its next slide, over all those up to the
-// watermark if nothing can happen there.
+// watermark if nothing can happen there: no scope is active so late, and the
+// slide that passed has emitted every correction.
 func (f *Fold) reschedule(s *schedule) {
 	s.next += s.slide
-	idle := f.newest == math.MinInt64 || s.next > f.newest+s.reach
-	if idle && s.dirty == 0 {
+	if f.newest == math.MinInt64 || s.next > f.newest+s.reach {
 		s.next = max(s.next, window.Ceil(f.w, s.slide))
 	}
 }
