@@ -201,7 +201,7 @@ func TestHorizon(t *testing.T) {
 	}
 	day := time.Now().UTC().AddDate(0, 0, -32).Format(time.DateOnly) // the newest month that has both sides
 	b.exec(`INSERT INTO core.usage_hour (tenant, team, model, hour, source, requests) VALUES ('acme', 'bad', 'opus', '` + day + ` 23:00:00', 'claude-code', 1)`)
-	b.mismatch()
+	_ = b.mismatch()
 	repair := b.cfg
 	repair.Repair, repair.SinkStopped = true, true
 	if err := b.run(repair); err != nil {
