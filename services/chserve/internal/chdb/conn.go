@@ -113,7 +113,7 @@ func (l *Library) result(handle unsafe.Pointer) (*Result, error) {
 	}
 	if msg := cString(l.api.resultError(handle)); msg != "" {
 		l.api.destroyResult(handle)
-		return nil, newException(msg)
+		return nil, newEngineError(msg)
 	}
 	r := &Result{lib: l, handle: handle, Stats: Stats{
 		Rows:         l.api.resultRows(handle),

@@ -17,9 +17,9 @@ func (e *EngineError) Error() string { return e.Message }
 
 var exceptionCode = regexp.MustCompile(`Code: (\d+)\. `)
 
-// newException parses the text of an exception and cuts off what is of use to
+// newEngineError parses the text of an exception and cuts off what is of use to
 // the engine's developers only.
-func newException(text string) *EngineError {
+func newEngineError(text string) *EngineError {
 	if i := strings.Index(text, ", Stack trace (when copying"); i >= 0 {
 		text = text[:i]
 	}

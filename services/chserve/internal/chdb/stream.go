@@ -26,7 +26,7 @@ func (c *Conn) Stream(sql, format string, params []Param) (*Stream, error) {
 	p.release()
 	if msg := cString(c.lib.api.resultError(handle)); msg != "" {
 		c.lib.api.destroyResult(handle)
-		return nil, newException(msg)
+		return nil, newEngineError(msg)
 	}
 	return &Stream{conn: c, handle: handle}, nil
 }
@@ -88,7 +88,7 @@ func (c *Conn) Insert(sql, format string, params []Param) (*Insert, error) {
 	p.release()
 	if msg := cString(c.lib.api.insertError(handle)); msg != "" {
 		c.lib.api.insertDestroy(handle)
-		return nil, newException(msg)
+		return nil, newEngineError(msg)
 	}
 	return &Insert{conn: c, handle: handle}, nil
 }
