@@ -76,7 +76,7 @@ func BenchmarkStep(b *testing.B) {
 			cfg := Default()
 			cfg.IDsPerShard = 1 << 20
 			fold := New(cfg)
-			records := realistic(5000, 50_000)
+			records := realistic(1000, 4000)
 			offsets := make([][]int, len(records))
 			size := 0
 			for i := range records {

@@ -60,19 +60,61 @@ func newShapes() shapes {
 
 // check reports whether b is a message of this shape.
 func (s *shape) check(b []byte) error {
+	if s.sub == nil {
+		return s.checkFlat(b)
+	}
 	var f field
 	for f.next < len(b) {
 		if !f.read(s, b) {
 			return errWire
-		}
-		if s.sub == nil {
-			continue
 		}
 		if sub := s.sub[f.num]; sub != nil {
 			if err := sub.check(f.bytes); err != nil {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// checkFlat checks a message without messages in it. Known fields with tags of
+// one or two bytes are checked in place; the rest is left to read.
+func (s *shape) checkFlat(b []byte) error {
+	for i := 0; i < len(b); {
+		tag, at := uint(b[i]), i+1
+		if tag >= 0x80 && at < len(b) && b[at] < 0x80 {
+			tag, at = tag&0x7f|uint(b[at])<<7, at+1
+		} else if tag >= 0x80 {
+			tag = 0
+		}
+		num, wire := tag>>3, byte(tag&7)
+		if num == 0 || num >= uint(len(s.wire)) || s.wire[num] != wire || wire > wireBytes {
+			f := field{next: i}
+			if !f.read(s, b) {
+				return errWire
+			}
+			i = f.next
+			continue
+		}
+		if wire == wireFixed64 {
+			if i = at + 8; i > len(b) {
+				return errWire
+			}
+			continue
+		}
+		x, ok := uint64(0), at < len(b)
+		if ok && b[at] < 0x80 {
+			x, at = uint64(b[at]), at+1
+		} else if ok {
+			x, at, ok = uvarint(b, at)
+		}
+		if wire == wireVarint {
+			x = 0
+		}
+		if !ok || x > uint64(len(b)-at) {
+			return errWire
+		}
+		i = at + int(x)
 	}
 	return nil
 }
