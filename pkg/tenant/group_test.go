@@ -166,7 +166,7 @@ func TestGroupIsStatedFinally(t *testing.T) {
 // nobody learns of a group that could not be published itself.
 func TestDifferenceAttack(t *testing.T) {
 	hidden := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		var teams []team
 		for i := range 1 + rng.IntN(7) {
@@ -211,7 +211,7 @@ func TestDifferenceAttack(t *testing.T) {
 			t.Fatalf("seed %d: %d merged teams follow from the difference: %v", seed, merged, rest)
 		}
 	}
-	if hidden < 50 {
+	if hidden < 25 {
 		t.Errorf("only %d organisations had both kinds of team", hidden)
 	}
 }
