@@ -46,6 +46,9 @@ type Stage struct {
 	Dead string
 	// New returns the machine of a partition, empty.
 	New func(partition int32) machine.Machine
+	// Observe is called about once a second with a machine at rest, for metrics;
+	// may be nil.
+	Observe func(partition int32, m machine.Machine)
 }
 
 // Config is what Run needs. Zero durations and sizes take the defaults named.

@@ -49,7 +49,8 @@ type partition struct {
 	// snapshots writes the machine's state piece by piece.
 	snapshots snapshotter
 
-	stalledSince time.Time
+	observed     time.Time // when Stage.Observe last saw it
+	stalledSince time.Time // since when low has stood still
 	low          int64
 }
 

@@ -280,6 +280,10 @@ func (s *session) observe(p *partition, f kgo.FetchTopicPartition) {
 func (s *session) gauges(p *partition, now time.Time) {
 	label := strconv.Itoa(int(p.id))
 	s.metrics.watermark.WithLabelValues(label).Set(float64(p.machine.W()) / 1000)
+	if s.cfg.Stage.Observe != nil && now.Sub(p.observed) >= time.Second {
+		p.observed = now
+		s.cfg.Stage.Observe(p.id, p.machine)
+	}
 	if p.merge == nil {
 		return
 	}

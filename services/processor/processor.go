@@ -33,11 +33,12 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return err
 	}
+	observe := newMetrics(tel.Metrics)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range cfg.Folds {
 		group.Go(func() error {
 			return fold.Run(ctx, fold.Config{
-				Stage:          stage(name, cfg.Rules, layout),
+				Stage:          stage(name, cfg.Rules, layout, observe),
 				Client:         cfg.client(),
 				Partitions:     layout.Partitions,
 				Instance:       cfg.Instance,
@@ -63,7 +64,7 @@ func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
 	return kschema.Load(ctx, cl)
 }
 
-func stage(name string, rules Rules, layout kschema.Layout) fold.Stage {
+func stage(name string, rules Rules, layout kschema.Layout, observe func(int32, machine.Machine)) fold.Stage {
 	switch name {
 	case Ledger:
 		return fold.Stage{
@@ -73,6 +74,7 @@ func stage(name string, rules Rules, layout kschema.Layout) fold.Stage {
 			Group:   schemas.GroupLedger,
 			Stamped: schemas.TopicFacts,
 			Dead:    schemas.TopicDead,
+			Observe: observe,
 			New: func(p int32) machine.Machine {
 				return ledger.New(rules.ledger(p, layout.Partitions(schemas.TopicFacts)))
 			},
@@ -86,6 +88,7 @@ func stage(name string, rules Rules, layout kschema.Layout) fold.Stage {
 			Upstreams: layout.Partitions(schemas.TopicEvents),
 			Stamped:   schemas.TopicFeatures,
 			Dead:      schemas.TopicDead,
+			Observe:   observe,
 			New: func(p int32) machine.Machine {
 				return subject.New(subject.Config{Partition: p, Partitions: layout.Partitions(schemas.TopicFacts)})
 			},
@@ -98,6 +101,7 @@ func stage(name string, rules Rules, layout kschema.Layout) fold.Stage {
 			Group:     schemas.GroupTenant,
 			Upstreams: layout.Partitions(schemas.TopicFacts),
 			Dead:      schemas.TopicDead,
+			Observe:   observe,
 			New: func(int32) machine.Machine {
 				return tenant.New(tenant.Config{MinimumGroup: rules.MinimumGroup})
 			},
