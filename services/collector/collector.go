@@ -55,7 +55,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	s, err := open(ctx, cfg, tel)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // stopped while it waited for Kafka, which is no failure
 		}
 		return err
 	}

@@ -66,9 +66,9 @@ people:
 `
 
 // testConfig is a configuration on files of a temporary directory.
-func testConfig(t testing.TB, brokers []string) Config {
-	t.Helper()
-	dir := t.TempDir()
+func testConfig(tb testing.TB, brokers []string) Config {
+	tb.Helper()
+	dir := tb.TempDir()
 	cfg := Default()
 	cfg.Listen = Listen{HTTP: "127.0.0.1:0", GRPC: "127.0.0.1:0"}
 	cfg.Kafka.Brokers = brokers
@@ -77,50 +77,52 @@ func testConfig(t testing.TB, brokers []string) Config {
 	cfg.People = filepath.Join(dir, "people.yaml")
 	cfg.TickInterval = 30 * time.Second // tests of ticks set their own
 	cfg.ReloadInterval = 100 * time.Millisecond
-	writeFile(t, cfg.Keys, keysYAML(keyYAML("ada-laptop", testSecret, ""), keyYAML("ci", ciSecret, ", source: cloudevents, service: true")))
-	writeFile(t, cfg.People, peopleYAML)
+	writeFile(tb, cfg.Keys, keysYAML(keyYAML("ada-laptop", testSecret, ""), keyYAML("ci", ciSecret, ", source: cloudevents, service: true")))
+	writeFile(tb, cfg.People, peopleYAML)
 	return cfg
 }
 
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
+func writeFile(tb testing.TB, path, content string) {
+	tb.Helper()
 	// A new file in place of the old one: another identity, whatever the clock.
 	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // startCluster starts a broker with goodhart's topics.
-func startCluster(t testing.TB, opts ...kfake.Opt) (*kfake.Cluster, *kgo.Client) {
-	t.Helper()
+func startCluster(tb testing.TB, opts ...kfake.Opt) (*kfake.Cluster, *kgo.Client) {
+	tb.Helper()
 	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(cluster.Close)
+	tb.Cleanup(cluster.Close)
 	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(cl.Close)
-	migrate(t, cl)
+	tb.Cleanup(cl.Close)
+	migrate(tb, cl)
 	return cluster, cl
 }
 
-func migrate(t testing.TB, cl *kgo.Client) {
-	t.Helper()
+func migrate(tb testing.TB, cl *kgo.Client) {
+	tb.Helper()
 	counts := kschema.Counts{Events: testParts, Facts: 1, Features: 1, Dead: 1}
-	if _, err := kschema.Migrate(t.Context(), cl, kschema.Options{Counts: counts, Replication: 1}); err != nil {
-		t.Fatal(err)
+	if _, err := kschema.Migrate(tb.Context(), cl, kschema.Options{Counts: counts, Replication: 1}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
+func quiet() *probe.Telemetry { return probe.New(slog.New(slog.DiscardHandler)) }
+
 // waitFor asks until the answer is yes.
-func waitFor(t testing.TB, what string, yes func() bool) {
-	t.Helper()
+func waitFor(tb testing.TB, what string, yes func() bool) {
+	tb.Helper()
 	ask := time.NewTicker(5 * time.Millisecond)
 	defer ask.Stop()
 	patience := time.After(20 * time.Second)
@@ -128,29 +130,29 @@ func waitFor(t testing.TB, what string, yes func() bool) {
 		select {
 		case <-ask.C:
 		case <-patience:
-			t.Fatalf("waited for %s in vain", what)
+			tb.Fatalf("waited for %s in vain", what)
 		}
 	}
 }
 
 // start starts a collector; change adapts its configuration.
-func start(t testing.TB, change func(*Config), opts ...kfake.Opt) *rig {
-	t.Helper()
-	cluster, cl := startCluster(t, opts...)
-	cfg := testConfig(t, cluster.ListenAddrs())
+func start(tb testing.TB, change func(*Config), opts ...kfake.Opt) *rig {
+	tb.Helper()
+	cluster, cl := startCluster(tb, opts...)
+	cfg := testConfig(tb, cluster.ListenAddrs())
 	if change != nil {
 		change(&cfg)
 	}
-	return startOn(t, cluster, cl, cfg)
+	return startOn(tb, cluster, cl, cfg)
 }
 
-func startOn(t testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *rig {
-	t.Helper()
-	r := &rig{t: t, cluster: cluster, kafka: cl, log: new(bytes.Buffer)}
+func startOn(tb testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *rig {
+	tb.Helper()
+	r := &rig{t: tb, cluster: cluster, kafka: cl, log: new(bytes.Buffer)}
 	r.tel = probe.New(slog.New(slog.NewTextHandler(r.log, nil)))
 	var err error
-	if r.s, err = open(t.Context(), cfg, r.tel); err != nil {
-		t.Fatal(err)
+	if r.s, err = open(tb.Context(), cfg, r.tel); err != nil {
+		tb.Fatal(err)
 	}
 	for _, l := range r.s.servers {
 		if l.server.Protocols != nil {
@@ -159,7 +161,7 @@ func startOn(t testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *
 			r.http = "http://" + l.listener.Addr().String()
 		}
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- r.s.run(ctx) }()
 	stopped := false
@@ -171,9 +173,9 @@ func startOn(t testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *
 		cancel()
 		return <-ended
 	}
-	t.Cleanup(func() {
-		if err := r.stop(); err != nil && !t.Failed() {
-			t.Errorf("stop: %v", err)
+	tb.Cleanup(func() {
+		if err := r.stop(); err != nil && !tb.Failed() {
+			tb.Errorf("stop: %v", err)
 		}
 	})
 	return r

@@ -12,33 +12,33 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-func gzipped(t testing.TB, plain []byte) []byte {
-	t.Helper()
+func gzipped(tb testing.TB, plain []byte) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, _ = w.Write(plain)
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
 
-func deflated(t testing.TB, plain []byte) []byte {
-	t.Helper()
+func deflated(tb testing.TB, plain []byte) []byte {
+	tb.Helper()
 	var b bytes.Buffer
 	w := zlib.NewWriter(&b)
 	_, _ = w.Write(plain)
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
 
-func zstandard(t testing.TB, plain []byte) []byte {
-	t.Helper()
+func zstandard(tb testing.TB, plain []byte) []byte {
+	tb.Helper()
 	w, err := zstd.NewWriter(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return w.EncodeAll(plain, nil)
 }
@@ -128,8 +128,10 @@ func TestIntakeIsBounded(t *testing.T) {
 	}
 	third.release()
 
-	if in.enter() != nil || in.enter() != nil {
-		t.Fatal("two requests find no place")
+	for range 2 {
+		if ref := in.enter(); ref != nil {
+			t.Fatal("two requests find no place")
+		}
 	}
 	if ref := in.enter(); ref == nil || ref.reason != reasonOverloaded {
 		t.Errorf("third request: %+v, want %s", ref, reasonOverloaded)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,7 +21,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/goodhartlabs/goodhart/schemas"
-	"github.com/goodhartlabs/goodhart/services/probe"
 )
 
 // outage makes the broker fail one kind of produce until the returned function
@@ -207,7 +205,7 @@ func TestStartWaitsForKafka(t *testing.T) {
 	}
 	defer cl.Close()
 	cfg := testConfig(t, cluster.ListenAddrs())
-	tel := probe.New(slog.New(slog.DiscardHandler))
+	tel := quiet()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, cfg, tel) }()
