@@ -44,7 +44,10 @@ func roles() []role {
 		of("sink", "write facts and scores into ClickHouse", sink.Default, sink.Run,
 			func(c *sink.Config) string { return c.Admin }, nil),
 		of("reconcile", "prove that rollups equal raw rows", reconcile.Default, reconcile.Run,
-			func(*reconcile.Config) string { return "" }, nil),
+			func(*reconcile.Config) string { return "" }, func(c *reconcile.Config, f *flag.FlagSet) {
+				f.BoolVar(&c.Repair, "repair", false, "rebuild the months whose rollups differ")
+				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
+			}),
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
 	}
 }
