@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -68,11 +69,32 @@ const (
 // hasher makes the keyed hashes of one tenant; safe for concurrent use.
 type hasher struct{ pool sync.Pool }
 
-// keyed is a ready HMAC with room for its input and output.
+// keyed is a ready HMAC with room for its input and output, and with what it
+// made last: the events of a request mostly share session, prompt and person.
 type keyed struct {
-	mac hash.Hash
-	buf []byte
-	sum [sha256.Size]byte
+	mac  hash.Hash
+	buf  []byte
+	sum  [sha256.Size]byte
+	memo [memoSize]memo
+}
+
+// memo is one remembered hash.
+type memo struct{ prefix, scope, raw, hash string }
+
+const (
+	// memoSize is the number of hashes that are remembered.
+	memoSize = 64
+	// maxRemembered is the length of the longest id that is.
+	maxRemembered = 256
+)
+
+// slot is where the hash of raw is remembered. Ids differ at their ends.
+func slot(raw string) int {
+	h := uint32(len(raw))
+	for i := max(0, len(raw)-8); i < len(raw); i++ {
+		h = h*31 + uint32(raw[i])
+	}
+	return int(h % memoSize)
 }
 
 func newHasher(key []byte) *hasher {
@@ -88,12 +110,20 @@ func (h *hasher) hash(prefix, scope, raw string) string {
 	}
 	k := h.pool.Get().(*keyed)
 	defer h.pool.Put(k)
+	m := &k.memo[slot(raw)]
+	if m.raw == raw && m.scope == scope && m.prefix == prefix {
+		return m.hash
+	}
 	k.buf = append(append(append(k.buf[:0], scope...), '|'), raw...)
 	k.mac.Reset()
 	k.mac.Write(k.buf)
 	sum := k.mac.Sum(k.sum[:0])
 	k.buf = hex.AppendEncode(append(k.buf[:0], prefix...), sum[:IDSize])
-	return string(k.buf)
+	out := string(k.buf)
+	if len(raw) <= maxRemembered {
+		*m = memo{prefix: prefix, scope: scope, raw: strings.Clone(raw), hash: out}
+	}
+	return out
 }
 
 // bufs lends buffers for the inputs of plain hashes.

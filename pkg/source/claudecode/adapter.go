@@ -33,9 +33,12 @@ func New() *Adapter {
 	return &Adapter{events: eventTables(), points: pointTables(), spans: spanTables()}
 }
 
-// claims reports whether scope or service are Claude Code's.
+// scoped reports whether the instrumentation scope is Claude Code's.
+func scoped(o *record.Origin) bool { return strings.HasPrefix(o.Scope.Name(), scopePrefix) }
+
+// claims reports whether a log record comes from Claude Code, whatever it says.
 func claims(o *record.Origin) bool {
-	return strings.HasPrefix(o.Scope.Name(), scopePrefix) || o.Service == "claude-code" || o.Service == "claude-code-desktop"
+	return scoped(o) || o.Service == "claude-code" || o.Service == "claude-code-desktop"
 }
 
 // fields are the attributes that several forms of announcement share.

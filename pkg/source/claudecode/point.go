@@ -15,7 +15,7 @@ import (
 // deltas, the others activities with one number, "value".
 func (a *Adapter) Point(r *record.Point, out *record.Out) bool {
 	name, named := strings.CutPrefix(r.Metric, namePrefix)
-	if !named && !claims(r.Origin) {
+	if !named && !scoped(r.Origin) {
 		return false
 	}
 	switch {

@@ -12,7 +12,7 @@ import (
 // named span.*, which tell them from the events that say the same.
 func (a *Adapter) Span(r *record.Span, out *record.Out) bool {
 	name, named := strings.CutPrefix(r.Record.Name(), namePrefix)
-	if !named && !claims(r.Origin) {
+	if !named && !scoped(r.Origin) {
 		return false
 	}
 	var f fields
