@@ -1,0 +1,232 @@
+package sink
+
+import (
+	"encoding/json"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/chsink"
+)
+
+var (
+	tableSignals  = chsink.Table{Name: "core.signals", Replacing: true}
+	tableEvidence = chsink.Table{Name: "core.signal_evidence", Replacing: true}
+	tableSelf     = chsink.Table{Name: "core.self", Replacing: true}
+)
+
+// life is what a signal and a private question have in common.
+type life struct {
+	Tenant           string          `json:"tenant"`
+	SignalID         string          `json:"signal_id"`
+	Rev              uint32          `json:"rev"`
+	W                int64           `json:"w"`
+	Code             string          `json:"code"`
+	Title            string          `json:"title"`
+	Label            string          `json:"label"`
+	Severity         string          `json:"severity"`
+	Status           string          `json:"status"`
+	OpenedAt         int64           `json:"opened_at"`
+	UpdatedAt        int64           `json:"updated_at"`
+	ResolvedAt       *int64          `json:"resolved_at"`
+	Question         string          `json:"question"`
+	CostAtStakeNanos *int64          `json:"cost_at_stake_nanos"`
+	Evidence         json.RawMessage `json:"evidence"`
+	Formula          string          `json:"formula"`
+	ConfigVersion    uint64          `json:"config_version"`
+}
+
+func (s *life) check() error {
+	if s.SignalID == "" {
+		return &reject{reason: reasonMissing, field: "signal_id", tenant: s.Tenant}
+	}
+	times := []at{{"opened_at", s.OpenedAt}, {"updated_at", s.UpdatedAt}}
+	if s.ResolvedAt != nil {
+		times = append(times, at{"resolved_at", *s.ResolvedAt})
+	}
+	return timesOf(s.Tenant, times...)
+}
+
+// lifeRows are the columns of a life.
+type lifeRows struct {
+	*chsink.Block
+	tenant, code, label, severity, status, formula *chsink.Words
+	id, title, question                            *chsink.String
+	rev                                            *chsink.Fixed[uint32]
+	opened, updated, w                             *chsink.Fixed[int64]
+	resolved, cost                                 *chsink.Nullable[int64]
+	config                                         *chsink.Fixed[uint64]
+}
+
+func newLifeRows(t chsink.Table, o chsink.Origin) lifeRows {
+	b := chsink.NewBlock(t, o)
+	return lifeRows{
+		Block: b, tenant: b.Words("tenant"), code: b.Words("code"), label: b.Words("label"), severity: b.Words("severity"),
+		status: b.Words("status"), formula: b.Words("formula"), id: b.String("signal_id"), title: b.String("title"),
+		question: b.String("question"), rev: b.UInt32("rev"), opened: b.Millis("opened_at"), updated: b.Millis("updated_at"),
+		w: b.Millis("w"), resolved: b.NullableMillis("resolved_at"), cost: b.NullableInt64("cost_at_stake_nanos"),
+		config: b.UInt64("config_version"),
+	}
+}
+
+func (c *lifeRows) addLife(s *life) {
+	c.tenant.Append(s.Tenant)
+	c.code.Append(s.Code)
+	c.label.Append(s.Label)
+	c.severity.Append(s.Severity)
+	c.status.Append(s.Status)
+	c.formula.Append(s.Formula)
+	c.id.Append(s.SignalID)
+	c.title.Append(s.Title)
+	c.question.Append(s.Question)
+	c.rev.Append(s.Rev)
+	c.opened.Append(s.OpenedAt)
+	c.updated.Append(s.UpdatedAt)
+	c.w.Append(clamped(s.W))
+	c.resolved.Append(s.ResolvedAt)
+	c.cost.Append(s.CostAtStakeNanos)
+	c.config.Append(s.ConfigVersion)
+	c.EndIn(s.OpenedAt)
+}
+
+// signals decodes goodhart.signals.v1 into signals and their evidence.
+type signals struct {
+	silent
+	lifeRows
+	scopeKind, scope, team *chsink.Words
+	evidence               *evidenceRows
+}
+
+func newSignals(o chsink.Origin) *signals {
+	d := &signals{lifeRows: newLifeRows(tableSignals, o), evidence: newEvidenceRows(o)}
+	d.scopeKind, d.scope, d.team = d.Words("scope_kind"), d.Words("scope"), d.Words("team")
+	return d
+}
+
+// Blocks implements chsink.Decoder.
+func (d *signals) Blocks() []*chsink.Block { return []*chsink.Block{d.Block, d.evidence.Block} }
+
+// Decode implements chsink.Decoder.
+func (d *signals) Decode(rec *kgo.Record) error {
+	if rec.Value == nil {
+		return nil // a tombstone of the compacted topic
+	}
+	s, err := object[struct {
+		life
+		ScopeKind string `json:"scope_kind"`
+		Scope     string `json:"scope"`
+		Team      string `json:"team"`
+	}](rec.Value)
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	var list []fact
+	if len(s.Evidence) > 0 {
+		if list, err = object[[]fact](s.Evidence); err != nil {
+			return err
+		}
+	}
+	for i := range list {
+		d.evidence.add(&s.life, s.Team, &list[i])
+	}
+	d.scopeKind.Append(s.ScopeKind)
+	d.scope.Append(s.Scope)
+	d.team.Append(s.Team)
+	d.addLife(&s.life)
+	return nil
+}
+
+// fact is one item of evidence.
+type fact struct {
+	Fact             string   `json:"fact"`
+	Statistic        string   `json:"statistic"`
+	Value            *float64 `json:"value"`
+	Unit             string   `json:"unit"`
+	Threshold        *float64 `json:"threshold"`
+	N                int64    `json:"n"`
+	Window           string   `json:"window"`
+	LookAlikeChecked []string `json:"look_alike_checked"`
+}
+
+// evidenceRows fills core.signal_evidence.
+type evidenceRows struct {
+	*chsink.Block
+	tenant, fact, team, statistic, unit, window *chsink.Words
+	id                                          *chsink.String
+	rev                                         *chsink.Fixed[uint32]
+	value, threshold                            *chsink.Nullable[float64]
+	n, opened, w                                *chsink.Fixed[int64]
+	checked                                     *chsink.Strings
+}
+
+func newEvidenceRows(o chsink.Origin) *evidenceRows {
+	b := chsink.NewBlock(tableEvidence, o)
+	return &evidenceRows{
+		Block: b, tenant: b.Words("tenant"), fact: b.Words("fact"), team: b.Words("team"), statistic: b.Words("statistic"),
+		unit: b.Words("unit"), window: b.Words("window"), id: b.String("signal_id"), rev: b.UInt32("rev"),
+		value: b.NullableFloat64("value"), threshold: b.NullableFloat64("threshold"),
+		n: b.Int64("n"), opened: b.Millis("opened_at"), w: b.Millis("w"), checked: b.Strings("look_alike_checked"),
+	}
+}
+
+func (c *evidenceRows) add(s *life, team string, f *fact) {
+	c.tenant.Append(s.Tenant)
+	c.fact.Append(f.Fact)
+	c.team.Append(team)
+	c.statistic.Append(f.Statistic)
+	c.unit.Append(f.Unit)
+	c.window.Append(f.Window)
+	c.id.Append(s.SignalID)
+	c.rev.Append(s.Rev)
+	c.value.Append(f.Value)
+	c.threshold.Append(f.Threshold)
+	c.n.Append(f.N)
+	c.opened.Append(s.OpenedAt)
+	c.w.Append(clamped(s.W))
+	all(c.checked, f.LookAlikeChecked)
+	c.EndIn(s.OpenedAt)
+}
+
+// self decodes goodhart.self.v1: questions to a person, with their evidence as
+// JSON, because nobody may query it.
+type self struct {
+	silent
+	lifeRows
+	subject, evidence *chsink.String
+}
+
+func newSelf(o chsink.Origin) *self {
+	d := &self{lifeRows: newLifeRows(tableSelf, o)}
+	d.subject, d.evidence = d.String("subject"), d.String("evidence")
+	return d
+}
+
+// Blocks implements chsink.Decoder.
+func (d *self) Blocks() []*chsink.Block { return []*chsink.Block{d.Block} }
+
+// Decode implements chsink.Decoder.
+func (d *self) Decode(rec *kgo.Record) error {
+	s, err := object[struct {
+		life
+		Subject string `json:"subject"`
+	}](rec.Value)
+	if err != nil {
+		return err
+	}
+	if s.Subject == "" {
+		return &reject{reason: reasonMissing, field: "subject", tenant: s.Tenant}
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	d.subject.Append(s.Subject)
+	evidence := "[]"
+	if len(s.Evidence) > 0 && string(s.Evidence) != "null" {
+		evidence = string(s.Evidence)
+	}
+	d.evidence.Append(evidence)
+	d.addLife(&s.life)
+	return nil
+}

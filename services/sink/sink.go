@@ -1,0 +1,164 @@
+// Package sink is the role that stores goodhart's topics in ClickHouse: facts,
+// scores, signals, health cards, private questions and dead letters, each record
+// exactly once. How that is kept is told in package chsink; this package knows
+// which topic becomes which rows.
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/goodhartlabs/goodhart/pkg/chsink"
+	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/probe"
+)
+
+// Run stores the configured topics until ctx ends, then stores what it has read,
+// commits and returns nil.
+//
+// Delivery: exactly once per table and rollup. Order: that of the partition,
+// within a batch as the table sorts.
+func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
+	tel.NotReady("sink", "starting")
+	layout, err := layoutOf(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	conn, err := cfg.ClickHouse.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	s, err := chsink.New(config(cfg, tel, conn, layout))
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	watching, stop := context.WithCancel(ctx)
+	group.Go(func() error { return watchParts(watching, conn, tel) })
+	group.Go(func() error {
+		defer stop()
+		return s.Run(ctx)
+	})
+	err = group.Wait()
+	tel.NotReady("sink", "stopped")
+	return err
+}
+
+func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
+	cl, err := kgo.NewClient(cfg.Kafka.Options()...)
+	if err != nil {
+		return kschema.Layout{}, fmt.Errorf("open kafka: %w", err)
+	}
+	defer cl.Close()
+	layout, err := kschema.Load(ctx, cl)
+	if err != nil {
+		return kschema.Layout{}, fmt.Errorf("partition counts: %w", err)
+	}
+	return layout, nil
+}
+
+func config(cfg Config, tel *probe.Telemetry, conn driver.Conn, layout kschema.Layout) chsink.Config {
+	var streams []chsink.Stream
+	facts := layout.Partitions(schemas.TopicFacts)
+	for _, t := range cfg.Topics {
+		of := openers()[t]
+		streams = append(streams, chsink.Stream{
+			Topic: t, Tables: of.tables,
+			Open: func(o chsink.Origin) chsink.Decoder { return of.open(o, facts) },
+		})
+	}
+	return chsink.Config{
+		Client: cfg.Kafka.Options(), Group: schemas.GroupSink, InstanceID: cfg.Instance,
+		Streams: streams, Conn: conn,
+		Limits:  chsink.Limits{Rows: cfg.MaxRows, Bytes: cfg.MaxBytes, Age: cfg.MaxAge},
+		Inserts: cfg.Inserts, From: chsink.From(cfg.From),
+		DeadLetter: buried(layout.Partitions(schemas.TopicDead)),
+		Suspect:    markSuspects(conn),
+		Ready:      func() { tel.Ready("sink") },
+		Metrics:    tel.Metrics, Log: tel.Log,
+	}
+}
+
+// markSuspects writes a row per month; the newest of a month and table holds.
+func markSuspects(conn driver.Conn) marker {
+	return func(ctx context.Context, table string, months []uint32) error {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO core.suspect_months (month, base_table, reason, marked_at)")
+		if err != nil {
+			return fmt.Errorf("mark suspect months: %w", err)
+		}
+		now := time.Now().UTC()
+		for _, m := range months {
+			if err := batch.Append(m, table, suspect, now); err != nil {
+				return errors.Join(fmt.Errorf("mark suspect months: %w", err), batch.Abort())
+			}
+		}
+		if err := batch.Send(); err != nil {
+			return fmt.Errorf("mark suspect months: %w", err)
+		}
+		return nil
+	}
+}
+
+// partsEvery is how often the parts of the tables are counted.
+const partsEvery = 15 * time.Second
+
+// partsToDelay is the server's default of parts_to_delay_insert: inserts into a
+// partition with more parts are slowed down.
+const partsToDelay = 1000
+
+// watchParts keeps the gauges that say whether inserts are too small or merges
+// too slow.
+func watchParts(ctx context.Context, conn driver.Conn, tel *probe.Telemetry) error {
+	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "goodhart_sink_ch_active_parts", Help: "Active parts of the table.",
+	}, []string{"table"})
+	ratio := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "goodhart_sink_ch_parts_delay_ratio", Help: "Parts of the table's fullest partition over the number at which the server slows inserts.",
+	}, []string{"table"})
+	tel.Metrics.MustRegister(active, ratio)
+	tick := time.NewTicker(partsEvery)
+	defer tick.Stop()
+	for {
+		if err := countParts(ctx, conn, active, ratio); err != nil && ctx.Err() == nil {
+			tel.Log.WarnContext(ctx, "count parts", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func countParts(ctx context.Context, conn driver.Conn, active, ratio *prometheus.GaugeVec) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	rows, err := conn.Query(ctx, `SELECT table, sum(n), max(n) FROM (
+		SELECT table, partition_id, count() AS n FROM system.parts WHERE active AND database = 'core' GROUP BY table, partition_id
+	) GROUP BY table`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var table string
+		var all, most uint64
+		if err := rows.Scan(&table, &all, &most); err != nil {
+			return err
+		}
+		active.WithLabelValues(table).Set(float64(all))
+		ratio.WithLabelValues(table).Set(float64(most) / partsToDelay)
+	}
+	return rows.Err()
+}
