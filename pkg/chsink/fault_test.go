@@ -328,11 +328,11 @@ func TestLateInsertOfTheFormerOwner(t *testing.T) {
 
 func TestFenceKeepsOutWhoeverWasReplaced(t *testing.T) {
 	here, gone := context.Background(), canceled()
-	ask := func(partition int32, member string, ctx context.Context) commit {
-		return commit{p: &partition0(partition, member, ctx).partition, offset: 1, progress: "x"}
+	ask := func(ctx context.Context, partition int32, member string) commit {
+		return commit{p: &partition0(ctx, partition, member).partition, offset: 1, progress: "x"}
 	}
 	asked := map[place]commit{
-		{topic, 0}: ask(0, "me", here), {topic, 1}: ask(1, "my former self", here), {topic, 2}: ask(2, "me", gone),
+		{topic, 0}: ask(here, 0, "me"), {topic, 1}: ask(here, 1, "my former self"), {topic, 2}: ask(gone, 2, "me"),
 	}
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.MemberID = "me"
@@ -358,7 +358,7 @@ func TestFenceKeepsOutWhoeverWasReplaced(t *testing.T) {
 
 type testPartition struct{ partition }
 
-func partition0(number int32, member string, ctx context.Context) *testPartition {
+func partition0(ctx context.Context, number int32, member string) *testPartition {
 	return &testPartition{partition{at: place{topic, number}, memberID: member, ctx: ctx}}
 }
 

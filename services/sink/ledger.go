@@ -88,7 +88,7 @@ func (c *tallyRows) add(f *goodhartv1.Fact) *reject {
 	c.held.Append(t.Held)
 	c.rejected.Append(t.Rejected)
 	c.dead.Append(t.Dead)
-	c.lost.Append(flag(t.RejectedLost))
+	c.lost.Append(bit(t.RejectedLost))
 	c.acceptedAt.Append(f.AcceptedMs)
 	c.addProvenance(f)
 	c.EndIn(t.HourMs)

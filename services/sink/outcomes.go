@@ -224,8 +224,8 @@ func (c *outcomeRows) details(o *goodhartv1.Outcome) {
 
 func (c *outcomeRows) finish(f *goodhartv1.Fact, ms int64) {
 	c.acceptedAt.Append(f.AcceptedMs)
-	c.observational.Append(flag(f.Observational))
-	c.late.Append(flag(f.Late))
+	c.observational.Append(bit(f.Observational))
+	c.late.Append(bit(f.Late))
 	c.quality.End()
 	c.addProvenance(f)
 	c.EndIn(ms)
@@ -243,5 +243,5 @@ func truth(c *chsink.Nullable[uint8], v *bool) {
 		c.Append(nil)
 		return
 	}
-	c.AppendValue(flag(*v))
+	c.AppendValue(bit(*v))
 }

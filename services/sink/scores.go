@@ -249,7 +249,7 @@ func (c *groupRows) add(value []byte) error {
 	c.w.Append(clamped(g.W))
 	c.top1.Append(g.Top1Share)
 	c.top2.Append(g.Top2Share)
-	c.publishable.Append(flag(g.Publishable))
+	c.publishable.Append(bit(g.Publishable))
 	c.EndIn(g.WeekStart)
 	return nil
 }

@@ -15,7 +15,7 @@ func names(of map[int32]string, prefix string) []string {
 	return out
 }
 
-func flag(b bool) uint8 {
+func bit(b bool) uint8 {
 	if b {
 		return 1
 	}

@@ -1,0 +1,115 @@
+package sink
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/schemas"
+)
+
+func sortStrings(s []string) { slices.Sort(s) }
+
+// What the tenant fold writes, read from the tables.
+func TestScoresBecomeRows(t *testing.T) {
+	b := newBed(t)
+	r := score.Rolling{
+		Tenant: "acme", ScopeKind: score.ScopeTeam, Scope: "platform", Window: "5m", Start: moment - 300_000, End: moment,
+		Rev: 2, W: moment + 1, Status: score.StatusRolling, ConfigVersion: 3,
+		Totals: score.Totals{Requests: 4, Records: 5, Errors: 1, InputUncachedTokens: 100, OutputTokens: 50, CostNanos: 77, Activities: 2},
+		People: 3, PeopleKnown: true,
+	}
+	g := score.GroupSize{Tenant: "acme", Team: "platform", Week: "2026-W42", WeekStart: 1_791_763_200_000, People: 3, Reason: score.ReasonSize, Rev: 1, W: moment}
+	b.produce(schemas.TopicScores, 0, r.AppendJSON(nil), g.AppendJSON(nil), []byte(`{"kind":"later","tenant":"acme"}`), []byte(`{`))
+	b.start()
+	b.until("scores", 1)
+	b.until("group_size", 1)
+	b.until("dead", 2)
+	if diff := cmp.Diff([]string{
+		`{"scope_kind":"team","scope":"platform","window":"5m","seconds":300,"rev":2,"requests":4,"records":5,"errors":1,"input_uncached_tokens":100,` +
+			`"cache_read_tokens":null,"output_tokens":50,"cost_nanos":77,"people":3,"cost_per_outcome_nanos":null,"error_share":0.25,"status":"rolling","config_version":3}`,
+	}, b.query(`SELECT scope_kind, scope, window, toUnixTimestamp(window_end) - toUnixTimestamp(window_start) AS seconds, rev, requests, records, errors,
+		input_uncached_tokens, cache_read_tokens, output_tokens, cost_nanos, people, cost_per_outcome_nanos, error_share, status, config_version
+		FROM core.scores SETTINGS output_format_json_quote_64bit_integers = 0`)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{
+		`{"team":"platform","week_start":"2026-10-12","iso_week":"2026-W42","people":3,"publishable":0,"reason":"group_size","rev":1}`,
+	}, b.query("SELECT team, week_start, iso_week, people, publishable, reason, rev FROM core.group_size SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
+	const common = `"tenant":"acme","signal_id":"x1","rev":1,"w":1792067696789,"code":"S1","title":"T","label":"tooling","severity":"info","status":"opened",
+		"opened_at":1792067696789,"updated_at":1792067696790,"resolved_at":null,"question":"Why?","cost_at_stake_nanos":12,"formula":"s/1","config_version":2,
+		"evidence":[{"fact":"f1","statistic":"share","value":0.5,"unit":"1","threshold":0.25,"n":40,"window":"7d","look_alike_checked":["holiday: no"]},
+			{"fact":"f2","statistic":"count","value":null,"unit":"1","threshold":null,"n":0,"window":"7d","look_alike_checked":[]}]`
+	b := newBed(t)
+	b.produce(schemas.TopicSignals, 0,
+		[]byte(`{"kind":"signal","scope_kind":"team","scope":"platform","team":"platform",`+common+`,"field_of_the_future":1}`),
+		nil, // a tombstone
+		[]byte(`{"kind":"signal","scope_kind":"team","scope":"platform",`+strings.Replace(common, `"opened_at":1792067696789`, `"opened_at":-5`, 1)+`}`))
+	b.produce(schemas.TopicSelf, 0, []byte(`{"kind":"self","subject":"p_1",`+common+`}`), []byte(`{"kind":"self",`+common+`}`))
+	b.produce(schemas.TopicKPI, 0,
+		[]byte(`{"kind":"kpi_health","tenant":"acme","target":"t","scope_kind":"tenant","scope":"","iso_week":"2026-W42","week_start":1791763200000,"rev":0,"w":1,
+			"elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"],"formula":"k/1","config_version":1}`),
+		[]byte(`{"tenant":"acme","week_start":1791763200000}`))
+	b.start()
+	b.until("signals", 1)
+	b.until("signal_evidence", 2)
+	b.until("self", 1)
+	b.until("kpi_health", 1)
+	b.until("dead", 3)
+	check := func(want, sql string) {
+		t.Helper()
+		if diff := cmp.Diff(strings.Split(want, "\n"), b.query(sql+" SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
+			t.Error(diff)
+		}
+	}
+	check(`{"signal_id":"x1","scope":"platform","label":"tooling","opened_at":"2026-10-15 12:34:56.789","resolved_at":null,"cost_at_stake_nanos":12}`,
+		"SELECT signal_id, scope, label, opened_at, resolved_at, cost_at_stake_nanos FROM core.signals")
+	check(`{"fact":"f1","value":0.5,"threshold":0.25,"n":40,"look_alike_checked":["holiday: no"]}`+"\n"+
+		`{"fact":"f2","value":null,"threshold":null,"n":0,"look_alike_checked":[]}`,
+		"SELECT fact, value, threshold, n, look_alike_checked FROM core.signal_evidence ORDER BY fact")
+	check(`{"subject":"p_1","items":2,"cost_at_stake_nanos":12}`, "SELECT subject, JSONLength(evidence) AS items, cost_at_stake_nanos FROM core.self")
+	check(`{"target":"t","elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"]}`,
+		"SELECT target, elasticity, elasticity_lo, excess_cost_nanos, verdict, reasons FROM core.kpi_health")
+	check(`{"topic":"goodhart.kpi.v1","reason":"missing","field":"target"}`+"\n"+
+		`{"topic":"goodhart.self.v1","reason":"missing","field":"subject"}`+"\n"+
+		`{"topic":"goodhart.signals.v1","reason":"bad_time","field":"opened_at"}`,
+		"SELECT topic, reason, field FROM core.dead ORDER BY topic")
+}
+
+// A broken dead letter is counted and passed, not buried again.
+func TestBrokenDeadLetter(t *testing.T) {
+	b := newBed(t)
+	b.produce(schemas.TopicDead, 0, []byte("no protobuf"))
+	b.produce(schemas.TopicFacts, 0, []byte("nor this"))
+	tel := b.start()
+	b.until("dead", 1)
+	n, err := testutil.GatherAndCount(tel.Metrics, "goodhart_sink_dlq_total")
+	if err != nil || n != 2 {
+		t.Errorf("%d topics with bad records counted (%v), want facts and dead", n, err)
+	}
+}
+
+func TestConfigNamesEveryProblem(t *testing.T) {
+	err := Config{Topics: []string{"nonsense"}, From: "x", MaxAge: time.Hour}.Validate()
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, key := range []string{"instance", "kafka.brokers", "clickhouse.dsn", "topics", "from", "max_rows", "max_bytes", "max_age", "inserts"} {
+		if !strings.Contains(err.Error(), key+":") {
+			t.Errorf("%v does not name %s", err, key)
+		}
+	}
+	if err := Default().Validate(); err != nil {
+		t.Error(err)
+	}
+}
