@@ -36,8 +36,10 @@ func directory(t *testing.T) *identity.Directory {
 			{
 				ID: "ada", Role: "developer",
 				Identities: []identity.RawID{
-					{Kind: identity.KindEmail, Value: "Ada@Example.com"}, {Kind: identity.KindAccount, Value: "acc-1"},
-					{Kind: identity.KindLogin, Value: "AdaL"}, {Kind: identity.KindAccount, Value: "4711"},
+					{Kind: identity.KindEmail, Value: "Ada@Example.com"},
+					{Kind: identity.KindAccount, Value: "acc-1"},
+					{Kind: identity.KindLogin, Value: "AdaL"},
+					{Kind: identity.KindAccount, Value: "4711"},
 				},
 				Memberships: []identity.Membership{
 					{Team: "engines", From: "2026-01-01", To: "2026-06-01"},

@@ -34,8 +34,10 @@ func TestActivities(t *testing.T) {
 			"user_prompt prompt_length=42 command_source=custom",
 		},
 		"tool": {
-			attrs{"event.name": "tool_result", "tool_name": "Bash", "success": "true", "duration_ms": 12, "error": "secret", "decision_source": "config",
-				"tool_result_size_bytes": 7, "tool_input": "secret", "tool_parameters": `{"bash_command":"secret"}`, "secret_number": 5},
+			attrs{
+				"event.name": "tool_result", "tool_name": "Bash", "success": "true", "duration_ms": 12, "error": "secret", "decision_source": "config",
+				"tool_result_size_bytes": 7, "tool_input": "secret", "tool_parameters": `{"bash_command":"secret"}`, "secret_number": 5,
+			},
 			"tool_result duration_ms=12 tool_result_size_bytes=7 decision_source=config success=true tool_name=Bash",
 		},
 		"tool of a server":  {attrs{"event.name": "tool_decision", "tool_name": "mcp__acme_vault__read", "decision": "accept", "source": "hook"}, "tool_decision decision=accept source=hook tool_name=mcp"},
