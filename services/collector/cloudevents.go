@@ -21,9 +21,12 @@ type eventsInlet struct{}
 
 // admit leaves the content type to the decoder: in binary mode it is that of the
 // data.
-func (eventsInlet) admit(r *http.Request) (decoder, *refusal) {
-	return func(body []byte) ([]event.Draft, []event.Rejection, error) {
-		return cloudevents.Decode(r.Header, body)
+func (eventsInlet) admit(r *http.Request) (form, *refusal) {
+	return form{
+		decode: func(body []byte) ([]event.Draft, []event.Rejection, error) {
+			return cloudevents.Decode(r.Header, body)
+		},
+		records: func(body []byte) int64 { return eventsDensity().records(typeJSON, body) },
 	}, nil
 }
 

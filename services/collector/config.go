@@ -66,10 +66,10 @@ type Listen struct {
 type Limits struct {
 	// BodyBytes is the largest body after decompression, 1 KiB to 64 MiB.
 	BodyBytes int64 `yaml:"body_bytes"`
-	// InflightBytes is how many body bytes may be in work at once; more get 503.
-	// The process needs up to about eight times as much memory. At least
-	// body_bytes and 1 MiB.
-	InflightBytes int64 `yaml:"inflight_bytes"`
+	// MemoryBytes is how much memory requests in work may take, by estimate: eight
+	// bytes for each of a body and 1 KiB per record. More get 503; a request that
+	// could never fit gets 413. At least nine times body_bytes, and 1 MiB.
+	MemoryBytes int64 `yaml:"memory_bytes"`
 	// BufferedBytes is how many bytes may wait for Kafka's acknowledgement. At
 	// least 1 MiB.
 	BufferedBytes int64 `yaml:"buffered_bytes"`
@@ -107,7 +107,7 @@ func Default() Config {
 		TickInterval:   5 * time.Second,
 		Limits: Limits{
 			BodyBytes:     maxBodyBytes,
-			InflightBytes: 128 << 20,
+			MemoryBytes:   1 << 30,
 			BufferedBytes: 128 << 20,
 			Requests:      1024,
 		},
@@ -181,7 +181,7 @@ func text(err error) string {
 
 func (l Limits) validate(bad func(key, format string, args ...any)) {
 	between(bad, "limits.body_bytes", l.BodyBytes, 1<<10, maxBodyBytes)
-	between(bad, "limits.inflight_bytes", l.InflightBytes, max(l.BodyBytes, 1<<20), 1<<40)
+	between(bad, "limits.memory_bytes", l.MemoryBytes, max((memoryPerByte+1)*l.BodyBytes, 1<<20), 1<<40)
 	between(bad, "limits.buffered_bytes", l.BufferedBytes, 1<<20, 1<<40)
 	between(bad, "limits.requests", l.Requests, 1, 1<<16)
 }

@@ -62,7 +62,7 @@ func TestValidateNamesEveryKey(t *testing.T) {
 	f("reload_interval", func(c *Config) { c.ReloadInterval = 0 })
 	f("tick_interval", func(c *Config) { c.TickInterval = time.Minute })
 	f("limits.body_bytes", func(c *Config) { c.Limits.BodyBytes = 65 << 20 })
-	f("limits.inflight_bytes", func(c *Config) { c.Limits.InflightBytes = 1 << 20 })
+	f("limits.memory_bytes", func(c *Config) { c.Limits.MemoryBytes = 1 << 20 })
 	f("limits.buffered_bytes", func(c *Config) { c.Limits.BufferedBytes = 0 })
 	f("limits.requests", func(c *Config) { c.Limits.Requests = 0 })
 	f("timeouts.header", func(c *Config) { c.Timeouts.Header = 0 })

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/goodhartlabs/goodhart/pkg/event"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -48,14 +47,12 @@ func cleartextHTTP2() *http.Protocols {
 	return p
 }
 
-func (in grpcInlet) admit(r *http.Request) (decoder, *refusal) {
+func (in grpcInlet) admit(r *http.Request) (form, *refusal) {
 	subtype, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "application/grpc")
 	if !ok || subtype != "" && subtype != "+proto" && subtype[0] != ';' {
-		return nil, refuse(reasonContentType, "Content-Type is none of application/grpc, application/grpc+proto")
+		return form{}, refuse(reasonContentType, "Content-Type is none of application/grpc, application/grpc+proto")
 	}
-	return func(body []byte) ([]event.Draft, []event.Rejection, error) {
-		return in.signal.decode(typeProtobuf, body)
-	}, nil
+	return in.signal.form(typeProtobuf), nil
 }
 
 func (grpcInlet) read(r *http.Request, in *intake) (*body, *refusal) {

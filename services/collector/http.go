@@ -16,12 +16,19 @@ const maxHeaderBytes = 64 << 10
 
 // inlet is one protocol's way of reading a request and writing the answer.
 type inlet interface {
-	// admit looks at the headers alone and returns how the body decodes.
-	admit(r *http.Request) (decoder, *refusal)
+	// admit looks at the headers alone and returns the form of the body.
+	admit(r *http.Request) (form, *refusal)
 	// read reads the body; the caller releases it.
 	read(r *http.Request, in *intake) (*body, *refusal)
 	// answer writes the answer: that of ref if it is not nil.
 	answer(w http.ResponseWriter, r *http.Request, res result, ref *refusal)
+}
+
+// form is how a body is to be read.
+type form struct {
+	decode decoder
+	// records counts the records of a body at a glance, before it is decoded.
+	records func(body []byte) int64
 }
 
 // origin says what an inlet's events are marked with.
@@ -66,7 +73,7 @@ func (s *service) exchange(r *http.Request, in inlet, from origin) (result, *ref
 	if d.now, ref = s.clock.observe(r.Header.Get(clockHeader)); ref != nil {
 		return result{}, ref
 	}
-	decode, ref := in.admit(r)
+	f, ref := in.admit(r)
 	if ref != nil {
 		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeouts.Produce)
 		defer cancel()
@@ -77,10 +84,13 @@ func (s *service) exchange(r *http.Request, in inlet, from origin) (result, *ref
 	s.metrics.bodyBytes.WithLabelValues(from.name).Add(float64(len(body.data)))
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeouts.Produce)
 	defer cancel()
+	if ref == nil {
+		ref = body.weigh(f.records(body.data))
+	}
 	if ref != nil {
 		return result{}, s.condemn(ctx, d, body.data, ref)
 	}
-	return s.ingest(ctx, d, body.data, decode)
+	return s.ingest(ctx, d, body.data, f.decode)
 }
 
 // httpServer is a server with every limit set.

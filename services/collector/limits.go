@@ -27,8 +27,8 @@ const (
 
 // intake reads bodies within bounds. Safe for concurrent use.
 type intake struct {
-	maxBody int64
-	// bytes bounds the body bytes in work, slots the requests.
+	maxBody, memory int64
+	// bytes bounds the memory of requests in work, slots their number.
 	bytes *semaphore.Weighted
 	slots *semaphore.Weighted
 	taken atomic.Int64 // of bytes
@@ -42,9 +42,9 @@ type intake struct {
 func newIntake(l Limits) *intake {
 	return &intake{
 		maxBody: l.BodyBytes,
-		// The end of a body of the greatest size shows with one byte more.
-		bytes: semaphore.NewWeighted(l.InflightBytes + 1),
-		slots: semaphore.NewWeighted(l.Requests),
+		memory:  l.MemoryBytes,
+		bytes:   semaphore.NewWeighted(l.MemoryBytes),
+		slots:   semaphore.NewWeighted(l.Requests),
 	}
 }
 
@@ -62,7 +62,7 @@ func (in *intake) leave() {
 	in.slots.Release(1)
 }
 
-// body is a request's body in memory, with its share of the bytes in work.
+// body is a request's body in memory, with its share of the memory in work.
 // Nothing may point into data after release: it is read into again.
 type body struct {
 	in    *intake
@@ -75,7 +75,7 @@ func (in *intake) none() *body { return &body{in: in} }
 
 func (b *body) reserve(n int64) *refusal {
 	if !b.in.bytes.TryAcquire(n) {
-		return refuse(reasonOverloaded, "too many bytes at once")
+		return refuse(reasonOverloaded, "too much in work at once")
 	}
 	b.taken += n
 	b.in.taken.Add(n)
@@ -94,7 +94,7 @@ func (b *body) release() {
 }
 
 // read reads a body to its end, decompressed, while it stays within the limit
-// and there are bytes to spare. After an error the body holds what was read so
+// and there is memory to spare. After an error the body holds what was read so
 // far, for its hash; release it in any case.
 func (in *intake) read(r io.Reader, encoding string) (*body, *refusal) {
 	b := in.none()
@@ -128,6 +128,16 @@ func (in *intake) read(r io.Reader, encoding string) (*body, *refusal) {
 			return b, readRefusal(err, plain != r)
 		}
 	}
+}
+
+// weigh takes the share that decoding a body of so many records needs. What
+// would need more than there is at all is refused for good.
+func (b *body) weigh(records int64) *refusal {
+	need := max(0, memoryPerByte*int64(len(b.data))+memoryPerRecord*records-b.taken)
+	if b.taken+need > b.in.memory {
+		return refuse(reasonBodyTooLarge, "the body holds too many records")
+	}
+	return b.reserve(need)
 }
 
 // grow doubles the room, up to one byte over the limit.

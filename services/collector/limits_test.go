@@ -44,7 +44,7 @@ func zstandard(tb testing.TB, plain []byte) []byte {
 }
 
 func TestIntake(t *testing.T) {
-	limits := Limits{BodyBytes: 100 << 10, InflightBytes: 300 << 10, Requests: 2}
+	limits := Limits{BodyBytes: 100 << 10, MemoryBytes: 300 << 10, Requests: 2}
 	small, edge, over := noise(3000), noise(100<<10), noise(100<<10+1)
 	bomb := make([]byte, 64<<20)
 	for _, test := range []struct {
@@ -111,7 +111,7 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestIntakeIsBounded(t *testing.T) {
-	in := newIntake(Limits{BodyBytes: 100 << 10, InflightBytes: 150 << 10, Requests: 2})
+	in := newIntake(Limits{BodyBytes: 100 << 10, MemoryBytes: 150 << 10, Requests: 2})
 	first, ref := in.read(bytes.NewReader(noise(90<<10)), "")
 	if ref != nil {
 		t.Fatal(ref)

@@ -60,7 +60,7 @@ func (m *metrics) watch(in *intake, p *producer) {
 		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "goodhart_collector_" + name, Help: help}, value))
 	}
 	gauge("inflight_requests", "Requests in work.", func() float64 { return float64(in.open.Load()) })
-	gauge("inflight_body_bytes", "Room for body bytes in work.", func() float64 { return float64(in.taken.Load()) })
+	gauge("inflight_memory_bytes", "Memory of requests in work, by estimate.", func() float64 { return float64(in.taken.Load()) })
 	gauge("produce_buffered_records", "Records that wait for Kafka's acknowledgement.",
 		func() float64 { return float64(p.client.BufferedProduceRecords()) })
 	gauge("produce_buffered_bytes", "Bytes that wait for Kafka's acknowledgement.",

@@ -44,6 +44,7 @@ type signal struct {
 	// path is the endpoint of OTLP/HTTP, method that of OTLP/gRPC.
 	path, method string
 	decode       func(contentType string, body []byte) ([]event.Draft, []event.Rejection, error)
+	density      density
 	// respond makes the response, with a partial success if records were rejected.
 	respond func(rejected int64, message string) exportResponse
 }
@@ -53,7 +54,7 @@ func signals() []signal {
 	return []signal{
 		{
 			path: "/v1/logs", method: grpcPrefix + "logs.v1.LogsService/Export",
-			decode: otlp.DecodeLogs,
+			decode: otlp.DecodeLogs, density: recordsDensity(),
 			respond: func(n int64, message string) exportResponse {
 				r := plogotlp.NewExportResponse()
 				r.PartialSuccess().SetRejectedLogRecords(n)
@@ -63,7 +64,7 @@ func signals() []signal {
 		},
 		{
 			path: "/v1/traces", method: grpcPrefix + "trace.v1.TraceService/Export",
-			decode: otlp.DecodeTraces,
+			decode: otlp.DecodeTraces, density: recordsDensity(),
 			respond: func(n int64, message string) exportResponse {
 				r := ptraceotlp.NewExportResponse()
 				r.PartialSuccess().SetRejectedSpans(n)
@@ -73,7 +74,7 @@ func signals() []signal {
 		},
 		{
 			path: "/v1/metrics", method: grpcPrefix + "metrics.v1.MetricsService/Export",
-			decode: otlp.DecodeMetrics,
+			decode: otlp.DecodeMetrics, density: pointsDensity(),
 			respond: func(n int64, message string) exportResponse {
 				r := pmetricotlp.NewExportResponse()
 				r.PartialSuccess().SetRejectedDataPoints(n)
@@ -81,6 +82,16 @@ func signals() []signal {
 				return r
 			},
 		},
+	}
+}
+
+// form is how a body of a media type is read.
+func (s signal) form(mediaType string) form {
+	return form{
+		decode: func(body []byte) ([]event.Draft, []event.Rejection, error) {
+			return s.decode(mediaType, body)
+		},
+		records: func(body []byte) int64 { return s.density.records(mediaType, body) },
 	}
 }
 
@@ -124,14 +135,12 @@ func otlpType(r *http.Request) string {
 	}
 }
 
-func (in otlpInlet) admit(r *http.Request) (decoder, *refusal) {
+func (in otlpInlet) admit(r *http.Request) (form, *refusal) {
 	mediaType := otlpType(r)
 	if mediaType == "" {
-		return nil, refuse(reasonContentType, "Content-Type is none of "+typeProtobuf+", "+typeJSON)
+		return form{}, refuse(reasonContentType, "Content-Type is none of "+typeProtobuf+", "+typeJSON)
 	}
-	return func(body []byte) ([]event.Draft, []event.Rejection, error) {
-		return in.signal.decode(mediaType, body)
-	}, nil
+	return in.signal.form(mediaType), nil
 }
 
 func (otlpInlet) read(r *http.Request, in *intake) (*body, *refusal) {

@@ -59,20 +59,20 @@ func session(name string, n int, change func(i int, r plog.LogRecord)) plog.Logs
 	return ld
 }
 
-func logsProto(t testing.TB, ld plog.Logs) []byte {
-	t.Helper()
+func logsProto(tb testing.TB, ld plog.Logs) []byte {
+	tb.Helper()
 	raw, err := plogotlp.NewExportRequestFromLogs(ld).MarshalProto()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }
 
-func logsJSON(t testing.TB, ld plog.Logs) []byte {
-	t.Helper()
+func logsJSON(tb testing.TB, ld plog.Logs) []byte {
+	tb.Helper()
 	raw, err := plogotlp.NewExportRequestFromLogs(ld).MarshalJSON()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }
