@@ -84,11 +84,11 @@ func TestCostHasOneBasis(t *testing.T) {
 
 func TestModelNames(t *testing.T) {
 	for in, want := range map[string][2]string{
-		"claude-opus-4-5-20251101":                                             {"claude-opus-4-5-20251101", "claude-opus-4-5"},
-		"claude-opus-4-5[1m]":                                                  {"claude-opus-4-5", "claude-opus-4-5"},
-		"claude-opus-4-5@20251101":                                             {"claude-opus-4-5-20251101", "claude-opus-4-5"},
-		"us.anthropic.claude-opus-4-5-20251101-v1:0":                           {"us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"},
-		"arn:aws:bedrock:eu-1:12:x/eu.anthropic.claude-opus-4-5-20251101-v1:0": {"eu.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"},
+		"claude-opus-4-5-20251101":                             {"claude-opus-4-5-20251101", "claude-opus-4-5"},
+		"claude-opus-4-5[1m]":                                  {"claude-opus-4-5", "claude-opus-4-5"},
+		"claude-opus-4-5@20251101":                             {"claude-opus-4-5-20251101", "claude-opus-4-5"},
+		"us.anthropic.claude-opus-4-5-20251101-v1:0":           {"us.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"},
+		"arn:aws:b/eu.anthropic.claude-opus-4-5-20251101-v1:0": {"eu.anthropic.claude-opus-4-5-20251101-v1:0", "claude-opus-4-5"},
 		"My Model":        {event.Other, event.Other},
 		"ada@example.com": {event.Other, event.Other},
 		"Local/Coder-32b": {"Local/Coder-32b", "coder-32b"},
