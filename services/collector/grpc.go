@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -89,17 +88,10 @@ func (in grpcInlet) answer(w http.ResponseWriter, _ *http.Request, res result, r
 			code = codes.Unimplemented // as the gRPC specification wants it
 			w.Header().Set("Grpc-Accept-Encoding", "gzip,deflate,zstd,identity")
 		}
-		details, err := proto.Marshal(ref.rpcStatus())
-		if err != nil {
-			details = nil // the code says what matters
-		}
-		writeTrailersOnly(w, code, ref.reason+": "+ref.detail, details)
+		writeTrailersOnly(w, code, ref.reason+": "+ref.detail, marshalStatus(ref.rpcStatus(), typeProtobuf))
 		return
 	}
-	raw, err := in.signal.response(res).MarshalProto()
-	if err != nil {
-		raw = nil // an empty message is a full success, and the records are in Kafka
-	}
+	raw := in.signal.response(res, typeProtobuf)
 	h := w.Header()
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Trailer", "Grpc-Status, Grpc-Message")

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,14 +49,22 @@ func (s *service) serve(in inlet, from origin) http.Handler {
 		outcome := "ok"
 		if ref != nil {
 			outcome = ref.reason
-			if ref.cause != nil {
-				s.log.Warn("request not accepted", "endpoint", r.URL.Path, "reason", ref.reason, "error", ref.cause)
-			}
+			s.report(r, ref)
 		}
 		s.metrics.requests.WithLabelValues(from.name, outcome).Inc()
 		s.metrics.requestSeconds.WithLabelValues(from.name).Observe(time.Since(started).Seconds())
 		in.answer(w, r, res, ref)
 	})
+}
+
+// report logs why a request was not accepted. Kafka being away shows in metrics,
+// readiness and the warnings about ticks; here it would be a line per request.
+func (s *service) report(r *http.Request, ref *refusal) {
+	level := slog.LevelDebug
+	if errors.Is(ref.cause, errPanic) {
+		level = slog.LevelError
+	}
+	s.log.Log(r.Context(), level, "request not accepted", "endpoint", r.Pattern, "reason", ref.reason, "error", ref.cause)
 }
 
 // exchange is what happens to every request: the key, the clock and the headers

@@ -175,9 +175,10 @@ func (s *service) condemn(ctx context.Context, d delivery, body []byte, ref *ref
 	if !ref.bodyAtFault() {
 		return ref
 	}
-	rejections := []event.Rejection{{
-		Reason: ref.reason, Detail: ref.detail, Source: d.source, Hash: sha256.Sum256(body), Size: len(body),
-	}}
+	rejections := []event.Rejection{{Reason: ref.reason, Detail: ref.detail, Source: d.source, Size: len(body)}}
+	if len(body) > 0 {
+		rejections[0].Hash = sha256.Sum256(body)
+	}
 	if err := s.producer.bury(ctx, d.cred, d.now, rejections); err != nil {
 		return unavailable(err)
 	}

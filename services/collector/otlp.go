@@ -95,9 +95,27 @@ func (s signal) form(mediaType string) form {
 	}
 }
 
-// response is the signal's response to a result.
-func (s signal) response(res result) exportResponse {
-	return s.respond(int64(len(res.rejections)), partialMessage(res.rejections))
+// response is the signal's response to a result, encoded. A full success has no
+// partial success in it at all, as the specification wants it; pdata would write
+// an empty one.
+func (s signal) response(res result, mediaType string) []byte {
+	whole := []byte(nil)
+	if mediaType == typeJSON {
+		whole = []byte("{}")
+	}
+	if len(res.rejections) == 0 {
+		return whole
+	}
+	r := s.respond(int64(len(res.rejections)), partialMessage(res.rejections))
+	marshal := r.MarshalProto
+	if mediaType == typeJSON {
+		marshal = r.MarshalJSON
+	}
+	raw, err := marshal()
+	if err != nil {
+		return whole // what was not rejected is in Kafka
+	}
+	return raw
 }
 
 // partialMessage names place, reason and detail of the first rejections.
@@ -152,29 +170,25 @@ func (in otlpInlet) answer(w http.ResponseWriter, r *http.Request, res result, r
 	if mediaType == "" {
 		mediaType = typeJSON
 	}
-	var raw []byte
-	var err error
-	code := http.StatusOK
-	switch {
-	case ref != nil:
-		code = ref.status()
-		raw, err = marshalStatus(ref.rpcStatus(), mediaType)
-	case mediaType == typeJSON:
-		raw, err = in.signal.response(res).MarshalJSON()
-	default:
-		raw, err = in.signal.response(res).MarshalProto()
+	if ref != nil {
+		writeAnswer(w, ref.status(), mediaType, marshalStatus(ref.rpcStatus(), mediaType), ref)
+		return
 	}
-	if err != nil {
-		raw = nil // the status code says all that matters
-	}
-	writeAnswer(w, code, mediaType, raw, ref)
+	writeAnswer(w, http.StatusOK, mediaType, in.signal.response(res, mediaType), nil)
 }
 
-func marshalStatus(st *spb.Status, mediaType string) ([]byte, error) {
+// marshalStatus encodes a status; the code of the answer says all that matters,
+// should that fail.
+func marshalStatus(st *spb.Status, mediaType string) []byte {
+	marshal := proto.Marshal
 	if mediaType == typeJSON {
-		return protojson.Marshal(st)
+		marshal = protojson.Marshal
 	}
-	return proto.Marshal(st)
+	raw, err := marshal(st)
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // rpcStatus is the refusal as google.rpc.Status, with RetryInfo if the client

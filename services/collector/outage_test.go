@@ -65,6 +65,7 @@ func outages() []outage {
 func TestKafkaAway(t *testing.T) {
 	for _, o := range outages() {
 		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
 			r := start(t, func(c *Config) { c.Timeouts.Produce = time.Second })
 			ld := session("s-away", 20, nil)
 			body := logsProto(t, ld)

@@ -3,13 +3,17 @@ package collector
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/goodhartlabs/goodhart/schemas"
 )
@@ -116,5 +120,35 @@ func TestShipmentLargerThanAllRoom(t *testing.T) {
 	}
 	if n != len(records) {
 		t.Errorf("%d records in the topic, want %d", n, len(records))
+	}
+}
+
+// TestEventOverTheBrokersLimit: over the wire, one event that the broker never
+// takes is rejected by name, and its neighbours are accepted.
+func TestEventOverTheBrokersLimit(t *testing.T) {
+	r := start(t, nil)
+	limitMessages(t, r.kafka, 700)
+	labels := hex.EncodeToString(noise(256))
+	ld := session("s-limit", 30, func(i int, rec plog.LogRecord) {
+		if i != 17 {
+			return
+		}
+		for n, key := range []string{"model", "query_source", "agent.name"} {
+			rec.Attributes().PutStr(key, labels[n*128:][:128])
+		}
+	})
+	res := r.post(call{path: "/v1/logs", contentType: typeProtobuf, body: bytes.NewReader(logsProto(t, ld))})
+	if n, message := partial(t, res); res.code != http.StatusOK || n != 1 || !strings.Contains(message, "logRecords[17]: too_large") {
+		t.Errorf("status %d, %d rejected: %s", res.code, n, message)
+	}
+	if n := len(names(r.events())); n != 29 {
+		t.Errorf("%d events, want 29", n)
+	}
+	letters := r.deadLetters()
+	if len(letters) != 1 || letters[0].Reason != "too_large" || letters[0].SizeBytes < 600 || len(letters[0].Hash) != 32 {
+		t.Errorf("dead letters %v", letters)
+	}
+	if n := r.rejected("claude-code", "too_large"); n != 1 {
+		t.Errorf("%d counted, want 1", n)
 	}
 }
