@@ -1,6 +1,9 @@
 package chtest_test
 
 import (
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -49,5 +52,44 @@ func TestServerSurvivesKill(t *testing.T) {
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestExternalServer plays the server of CLICKHOUSE_DSN with one of our own.
+func TestExternalServer(t *testing.T) {
+	server := chtest.StartServer(t)
+	databases := func() string {
+		res, err := http.Get("http://" + server.Addr + "/?query=SHOW+DATABASES")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before := databases()
+	t.Setenv("CLICKHOUSE_DSN", server.DSN)
+	t.Run("inner", func(t *testing.T) {
+		a, b := chtest.Start(t), chtest.Start(t)
+		if a == b || chtest.Addr(t, a) != server.Addr {
+			t.Fatalf("%s and %s on %s", a, b, server.Addr)
+		}
+		if fixed := chtest.StartFixed(t, "core"); fixed != server.DSN {
+			t.Fatalf("%s instead of %s", fixed, server.DSN)
+		}
+		res, err := http.Post("http://"+server.Addr, "", strings.NewReader("CREATE DATABASE core"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if during := databases(); strings.Count(during, "\n") != strings.Count(before, "\n")+3 {
+			t.Fatalf("databases %q, before %q", during, before)
+		}
+	})
+	if after := databases(); after != before {
+		t.Fatalf("databases %q, before %q", after, before)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -114,5 +116,50 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if got := c.exec("SELECT count(), uniqExact(a) FROM t"); got != "12000\t12000\n" {
 		t.Errorf("table holds %s", got)
+	}
+}
+
+// TestStalledClients: who neither sends nor takes loses its place.
+func TestStalledClients(t *testing.T) {
+	c := serve(t)
+	shared, err := served()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &handler{cfg: shared.cfg, eng: shared.eng, tel: shared.tel, metrics: shared.metrics, sessions: shared.sessions, patience: time.Second}
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	c.exec("CREATE TABLE t (a UInt32) ENGINE = MergeTree ORDER BY a")
+	send := func(text string) net.Conn {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(srv.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	running := func() string {
+		return c.exec("SELECT count() FROM system.processes WHERE current_database = '" + c.db + "' AND query NOT LIKE '%processes%'")
+	}
+	sending := send("POST /?database=" + c.db + "&query=INSERT+INTO+t+FORMAT+TSV HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("1\n", 300_000))
+	defer func() { _ = sending.Close() }()
+	taking := send("GET /?database=" + c.db + "&query=SELECT+number+FROM+system.numbers HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	defer func() { _ = taking.Close() }()
+	for _, conn := range []net.Conn{sending, taking} {
+		if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, func() bool { return running() == "2\n" })
+	h.running.Wait()
+	eventually(t, func() bool { return running() == "0\n" })
+	answer, _ := io.ReadAll(sending)
+	if !bytes.Contains(answer, []byte("Code: 210. DB::Exception: Cannot read the data to insert")) {
+		t.Errorf("the stalled sender was told %q", answer)
+	}
+	if got := c.exec("SELECT count() FROM t"); got != "0\n" {
+		t.Errorf("half an insert left %s rows", got)
 	}
 }

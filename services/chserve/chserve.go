@@ -118,6 +118,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       5 * time.Minute,
 		MaxHeaderBytes:    2 << 20, // settings, parameters and queries travel in URLs
 		ErrorLog:          slog.NewLogLogger(tel.Log.Handler(), slog.LevelDebug),
 	}

@@ -2,10 +2,15 @@ package chserve
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
 
@@ -74,4 +79,26 @@ func TestChooseEncoding(t *testing.T) {
 	f("gzip;q=1.0, br;q=0", "gzip")
 	f("BR", "br")
 	f("lz4;q=0, gzip", "gzip")
+}
+
+// TestExampleConfig: the example names every key, with its default.
+func TestExampleConfig(t *testing.T) {
+	got := Default()
+	if err := config.Load("config.example.yaml", &got, os.LookupEnv); err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Path, want.Library = ".goodhart/clickhouse", ".cache/chdb/package/libchdb.so"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	raw, err := os.ReadFile("config.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if key := field.Tag.Get("yaml"); !strings.Contains(string(raw), "\n"+key+":") {
+			t.Errorf("no key %s in the example", key)
+		}
+	}
 }

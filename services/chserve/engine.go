@@ -26,6 +26,7 @@ type engine struct {
 	formats  map[string]bool // output formats by name in lower case
 
 	slots chan struct{} // one per running query
+	keep  *chdb.Conn    // never used: without any connection the engine shuts down, to boot at the next
 	mu    sync.Mutex
 	idle  []*chdb.Conn // as fresh: no setting changed, database default
 }
@@ -70,7 +71,7 @@ func (e *engine) start(path string, cfg Config) error {
 		conn.Close()
 		return fmt.Errorf("ask the engine for its version: %w", err)
 	}
-	e.idle = append(e.idle, conn)
+	e.keep = conn
 	return nil
 }
 
@@ -174,6 +175,7 @@ func (e *engine) close() error {
 		conn.Close()
 	}
 	e.idle = nil
+	e.keep.Close()
 	return e.lock.Close()
 }
 

@@ -18,11 +18,13 @@ type handler struct {
 	tel      *probe.Telemetry
 	metrics  *metrics
 	sessions *sessions
+	patience time.Duration
 	running  sync.WaitGroup
 }
 
 func newHandler(cfg Config, eng *engine, tel *probe.Telemetry) *handler {
-	h := &handler{cfg: cfg, eng: eng, tel: tel, sessions: &sessions{connect: eng.connect, byID: map[string]*session{}}}
+	h := &handler{cfg: cfg, eng: eng, tel: tel, patience: patience}
+	h.sessions = &sessions{connect: eng.connect, byID: map[string]*session{}}
 	h.metrics = newMetrics(tel.Metrics, h)
 	return h
 }
@@ -77,6 +79,12 @@ func (h *handler) serveRoot(w http.ResponseWriter, r *http.Request) {
 	h.metrics.running.Inc()
 	defer h.metrics.running.Dec()
 	began := time.Now()
+	control := http.NewResponseController(w)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{&patientBody{r.Body, control, h.patience}, r.Body}
+	w = &patientWriter{w, control, h.patience}
 	out := newOutput(w, &request{id: newUUID()}, h.eng.timezone)
 	defer out.close()
 	err := h.answer(r, out)

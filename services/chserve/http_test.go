@@ -267,7 +267,7 @@ func TestAuthentication(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guarded := &handler{cfg: h.cfg, eng: h.eng, tel: h.tel, metrics: h.metrics, sessions: h.sessions}
+	guarded := &handler{cfg: h.cfg, eng: h.eng, tel: h.tel, metrics: h.metrics, sessions: h.sessions, patience: patience}
 	guarded.cfg.User, guarded.cfg.Password = "bi", "s3cret"
 	f := func(path string, status int, headers ...string) {
 		t.Helper()

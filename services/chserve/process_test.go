@@ -147,14 +147,14 @@ func TestStopCancelsAfterItsPatience(t *testing.T) {
 	wg.Wait()
 }
 
-// TestMemoryIsBounded streams a gigabyte in and another out.
+// TestMemoryIsBounded streams half a gigabyte in and a whole one out.
 func TestMemoryIsBounded(t *testing.T) {
 	s := chtest.StartServer(t)
 	c := remote(t, s)
 	c.exec("CREATE TABLE t (a UInt32) ENGINE = Null")
 	c.exec("SELECT count() FROM numbers(1000000)")
 	before := rss(t, s.PID())
-	const blocks, per = 1000, 262144 // 1 GiB
+	const blocks, per = 500, 262144 // 0.5 GiB
 	block := native(0, per)
 	sources := make([]io.Reader, blocks)
 	for i := range sources {
@@ -178,6 +178,26 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if after := rss(t, s.PID()); after > before+400<<20 {
 		t.Errorf("the process grew from %d to %d MiB", before>>20, after>>20)
+	}
+}
+
+// TestThrowawayConnections: statements that change their connection make it
+// unfit for the next request. Dropping it must not cost memory.
+func TestThrowawayConnections(t *testing.T) {
+	s := chtest.StartServer(t)
+	c := remote(t, s)
+	f := func(n int) {
+		for range n {
+			if a := post(c, "/?max_threads=2", "SET max_block_size = 1"); a.StatusCode != 200 {
+				t.Fatal(a.text)
+			}
+		}
+	}
+	f(20)
+	before := rss(t, s.PID())
+	f(200)
+	if after := rss(t, s.PID()); after > before+40<<20 {
+		t.Errorf("200 connections cost %d MiB", (after-before)>>20)
 	}
 }
 
