@@ -37,6 +37,7 @@ const (
 	toolName
 )
 
+func tool() column                  { return column{kind: toolName, values: builtinTools()} }
 func num() column                   { return column{kind: number} }
 func flag() column                  { return column{kind: boolean} }
 func label() column                 { return column{kind: labelled} }
@@ -77,7 +78,7 @@ func (c column) label(e *goodhartv1.Event, s string) string {
 		return s
 	case c.kind == toolName && (s == "mcp_tool" || strings.HasPrefix(s, "mcp__")):
 		return "mcp"
-	case c.kind == toolName && slices.Contains(builtinTools(), s), slices.Contains(c.values, s):
+	case slices.Contains(c.values, s):
 		return s
 	}
 	event.Flag(e, goodhartv1.Quality_QUALITY_LABEL_REPLACED)

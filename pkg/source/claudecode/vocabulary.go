@@ -49,11 +49,11 @@ func eventTables() map[string]table {
 		"user_prompt":        {"prompt_length": num(), "command_source": oneOf("builtin", "custom", "mcp")},
 		"assistant_response": {"response_length": num(), "model": label(), "query_source": label()},
 		"tool_result": {
-			"tool_name": {kind: toolName}, "success": flag(), "duration_ms": num(), "error_type": label(),
+			"tool_name": tool(), "success": flag(), "duration_ms": num(), "error_type": label(),
 			"decision_type": decisions(), "decision_source": deciders(), "tool_input_size_bytes": num(),
 			"tool_result_size_bytes": num(), "mcp_server_scope": scopes(),
 		},
-		"tool_decision":         {"tool_name": {kind: toolName}, "decision": decisions(), "source": deciders()},
+		"tool_decision":         {"tool_name": tool(), "decision": decisions(), "source": deciders()},
 		"api_error":             failed,
 		"api_refusal":           failed,
 		"api_retries_exhausted": failed,
@@ -124,7 +124,7 @@ func pointTables() map[string]table {
 		"pull_request.count":  {},
 		"commit.count":        {},
 		"code_edit_tool.decision": {
-			"tool_name": {kind: toolName}, "decision": decisions(), "source": deciders(), "language": label(),
+			"tool_name": tool(), "decision": decisions(), "source": deciders(), "language": label(),
 		},
 		"active_time.total": {"type": oneOf("user", "cli")},
 	}
@@ -134,7 +134,7 @@ func pointTables() map[string]table {
 func spanTables() map[string]table {
 	return map[string]table{
 		"interaction":          {"user_prompt_length": num(), "interaction.sequence": num(), "interaction.duration_ms": num()},
-		"tool":                 {"tool_name": {kind: toolName}, "duration_ms": num(), "result_tokens": num()},
+		"tool":                 {"tool_name": tool(), "duration_ms": num(), "result_tokens": num()},
 		"tool.blocked_on_user": {"duration_ms": num(), "decision": decisions(), "source": deciders()},
 		"tool.execution":       {"duration_ms": num(), "success": flag()},
 		"hook": {

@@ -1,7 +1,6 @@
 package genai
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
@@ -51,24 +50,12 @@ func (f *fields) operationName() string {
 	return ""
 }
 
-func inferences() []string {
-	return []string{"chat", "generate_content", "text_completion", "embeddings", "rerank"}
-}
-
-// composites lists the operations that are activities under their own names.
-func composites() []string {
-	return []string{
-		"invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "retrieval", "plan", "fetch_response",
-		"guardrail", "evaluator", "prompt", "create_memory", "update_memory", "delete_memory", "search_memory",
-	}
-}
-
 func (f *fields) kind() kind {
-	name := f.operationName()
-	switch {
-	case slices.Contains(inferences(), name):
+	switch f.operationName() {
+	case "chat", "generate_content", "text_completion", "embeddings", "rerank":
 		return inference
-	case slices.Contains(composites(), name):
+	case "invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "retrieval", "plan", "fetch_response",
+		"guardrail", "evaluator", "prompt", "create_memory", "update_memory", "delete_memory", "search_memory":
 		return composite
 	}
 	return unnamed
@@ -82,8 +69,8 @@ func (f *fields) looksLikeRequest() bool {
 }
 
 func (f *fields) activityName() string {
-	if name := f.operationName(); slices.Contains(composites(), name) {
-		return name
+	if f.kind() == composite {
+		return f.operationName()
 	}
 	return event.Other
 }

@@ -6,15 +6,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// prefixes are those of attributes, events, spans and metrics that are about
-// AI, whether or not an adapter exists for them.
-func prefixes() []string {
-	return []string{
-		"gen_ai.", "llm.", "openinference.", "traceloop.", "claude_code.", "gemini_cli.", "qwen-code.", "codex.",
-		"github.copilot.", "copilot_chat.",
-	}
-}
-
 // aboutAI reports whether a name or an attribute belongs to AI telemetry.
 func aboutAI(name string, maps ...pcommon.Map) bool {
 	if hasPrefix(name) {
@@ -30,8 +21,13 @@ func aboutAI(name string, maps ...pcommon.Map) bool {
 	return false
 }
 
+// hasPrefix reports whether a name is one of AI telemetry, whether or not there
+// is an adapter for it.
 func hasPrefix(name string) bool {
-	for _, p := range prefixes() {
+	for _, p := range [...]string{
+		"gen_ai.", "llm.", "openinference.", "traceloop.", "claude_code.", "gemini_cli.", "qwen-code.", "codex.",
+		"github.copilot.", "copilot_chat.",
+	} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}
