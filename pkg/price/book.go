@@ -199,17 +199,25 @@ func isAlnum(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// With returns b with every model that over also has replaced by over's
-// entries, and over's further models added. The version names both.
+// With returns b with the models of over: each replaces b's entries for the same
+// name and the same providers, and goes before them for providers that b does
+// not name. The version names both.
 func (b *Book) With(over *Book) (*Book, error) {
 	merged := File{Version: b.version + "-" + over.version}
 	for _, m := range b.file.Models {
-		if _, replaced := over.entries[m.Name]; !replaced {
+		replaced := slices.ContainsFunc(over.file.Models, func(o Model) bool {
+			return o.Name == m.Name && (len(o.Providers) == 0 || sharesProvider(o, m))
+		})
+		if !replaced {
 			merged.Models = append(merged.Models, m)
 		}
 	}
 	merged.Models = append(merged.Models, over.file.Models...)
 	return New(merged)
+}
+
+func sharesProvider(a, b Model) bool {
+	return slices.ContainsFunc(a.Providers, func(p string) bool { return slices.Contains(b.Providers, p) })
 }
 
 // Version names the book; it is stored with each cost as price_version.

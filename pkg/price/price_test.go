@@ -275,6 +275,19 @@ func TestOverride(t *testing.T) {
 			t.Errorf("%s: %d %v, want %d", model, c.Nanos, ok, want)
 		}
 	}
+	cloud, err := price.ParseJSON([]byte(`{"version":"cloud","models":[
+		{"name":"claude-opus-4-6","providers":["aws.bedrock"],"periods":[{"from":"2020-01-01","source":"contract","tiers":{"standard":{"input":1}}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err = b.With(cloud); err != nil {
+		t.Fatal(err)
+	}
+	for provider, want := range map[string]int64{"anthropic": 5e9, "aws.bedrock": 1e9} {
+		if c, ok := b.Cost("claude-opus-4-6", provider, price.Usage{Input: 1e6}, today); !ok || c.Nanos != want {
+			t.Errorf("%s: %d %v, want %d", provider, c.Nanos, ok, want)
+		}
+	}
 	if name, known := b.Canonical("house-model"); name != "claude-opus-4-5" || !known {
 		t.Errorf("house-model is %q", name)
 	}
