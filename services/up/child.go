@@ -27,7 +27,7 @@ func clickhouse(ctx context.Context, cfg Config, tel *probe.Telemetry, ready fun
 		began := time.Now()
 		err := child(ctx, cfg, binary, tel, ready)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the child ended because it was told to
 		}
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond

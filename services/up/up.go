@@ -228,5 +228,5 @@ To make Claude Code report here:
   export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer %[1]s"
 `, keys.APIKey, cfg.HTTP, tenant)
 	}
-	fmt.Fprintln(cfg.Output, b.String())
+	_, _ = fmt.Fprintln(cfg.Output, b.String()) // a closed terminal stops nothing
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -36,8 +37,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func usage(out io.Writer) {
-	fmt.Fprintln(out, "usage: goodhart <role> [--config file.yaml] [--check-config]")
+	var b strings.Builder
+	b.WriteString("usage: goodhart <role> [--config file.yaml] [--check-config]\n")
 	for _, r := range roles() {
-		fmt.Fprintf(out, "  %-10s %s\n", r.name, r.help)
+		fmt.Fprintf(&b, "  %-10s %s\n", r.name, r.help)
 	}
+	_, _ = io.WriteString(out, b.String()) // nobody is left to tell
 }
