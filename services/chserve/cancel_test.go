@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -117,6 +118,53 @@ func TestManyAtOnce(t *testing.T) {
 	if got := c.exec("SELECT count(), uniqExact(a) FROM t"); got != "12000\t12000\n" {
 		t.Errorf("table holds %s", got)
 	}
+}
+
+// TestCancelStorm gives queries of every kind up at random moments: the engine
+// must survive each, and be idle afterwards.
+func TestCancelStorm(t *testing.T) {
+	c := serve(t)
+	c.exec("CREATE TABLE t (a UInt32) ENGINE = MergeTree ORDER BY a")
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	kinds := []struct{ path, body string }{
+		{"/", "SELECT 1"},
+		{"/?max_threads=1&database=system", "SELECT count() FROM numbers(100000000) WHERE NOT ignore(rand())"},
+		{"/", "SELECT number, toString(number) FROM numbers(10000000)"},
+		{"/?default_format=JSON", "SELECT number FROM numbers(3000000)"},
+		{"/?wait_end_of_query=1", "SELECT number FROM numbers(3000000)"},
+		{"/?query=INSERT+INTO+t+FORMAT+Native", strings.Repeat(string(native(0, 10000)), 20)},
+		{"/", "INSERT INTO t SELECT number FROM numbers(3000000)"},
+		{"/", "SHOW TABLES"},
+		{"/?session_id=" + c.db, "SELECT sleep(0.01)"},
+		{"/", "SELECT nosuch"},
+	}
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		random := rand.New(rand.NewPCG(seed, uint64(worker)))
+		wg.Go(func() {
+			for range 40 {
+				kind := kinds[random.IntN(len(kinds))]
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(40))*time.Millisecond)
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+kind.path, strings.NewReader(kind.body))
+				if err == nil {
+					req.Header.Set("X-ClickHouse-Database", c.db)
+					if res, err := http.DefaultClient.Do(req); err == nil {
+						_, _ = io.Copy(io.Discard, res.Body)
+						_ = res.Body.Close()
+					}
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, func() bool { return c.exec("SELECT count() FROM system.processes") == "1\n" })
+	h, err := served()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return len(h.eng.slots) == 0 })
 }
 
 // TestStalledClients: who neither sends nor takes loses its place.

@@ -47,6 +47,7 @@ func TestInsertForms(t *testing.T) {
 	f("/", "-- note\n/* VALUES */ INSERT INTO t /* FORMAT */ FORMAT TSV\n3\tFORMAT CSV\n", "3,\"FORMAT CSV\"\n")
 	f("/", "INSERT INTO t FORMAT Values (1, 'x')", "1,\"x\"\n")
 	f("/", "INSERT INTO t FORMAT TSV\n", "")
+	f("/?async_insert=1&wait_for_async_insert=1", "INSERT INTO t VALUES (1, 'x')", "1,\"x\"\n")
 	if a := post(c, "/?query=INSERT+INTO+t&default_format=TSV", "1\tx\n"); a.StatusCode != http.StatusBadRequest {
 		t.Errorf("data without a FORMAT clause: %s", a.Status)
 	}

@@ -11,7 +11,7 @@ import (
 
 // pipeBuffer is how much of a piped answer is held back, so that a small one
 // has its whole summary in the headers and an early failure its own status.
-const pipeBuffer = 1 << 20
+const pipeBuffer = 256 << 10
 
 // piped is a SELECT that writes its result, one whole document, to a pipe, as
 // if it were the file of INTO OUTFILE. Chunks of a stream would each be a

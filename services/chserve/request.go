@@ -3,7 +3,6 @@ package chserve
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -179,12 +178,11 @@ func (req *request) readBody(r *http.Request, q url.Values) error {
 	if text := q.Get("query"); text != "" {
 		body = io.MultiReader(strings.NewReader(text+"\n"), body)
 	}
-	head := make([]byte, req.limit)
-	n, err := fill(body, head)
-	if err != nil && !errors.Is(err, io.EOF) {
+	head, err := io.ReadAll(io.LimitReader(body, int64(req.limit)))
+	if err != nil {
 		return raise(codeNetwork, "NETWORK_ERROR", "Cannot read the request body: %s", err)
 	}
-	req.text, req.rest = string(head[:n]), body
+	req.text, req.rest = string(head), body
 	return nil
 }
 
