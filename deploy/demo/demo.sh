@@ -10,6 +10,8 @@
 #   DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_EVENTS   the company
 #   DEMO_PORT       first of five ports in a row instead of the usual ones
 #   DEMO_KEEP       not empty: leave the pipeline running at the end
+#   DEMO_KILL       hours of the period after which the pipeline is killed with
+#                   SIGKILL in the middle of its work and started again, e.g. "100 400"
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -65,18 +67,48 @@ query() { curl -sS --fail-with-body --max-time 60 "http://$clickhouse/" --data-b
 
 alive() { kill -0 "$pid" 2>/dev/null || { tail -n 30 "$dir/up.log" >&2; die "the pipeline has stopped, see $dir/up.log"; }; }
 
+# start starts the pipeline and waits until it is ready.
 start() {
-  say "starting the pipeline under $dir/data"
   "$bin/goodhart" up --config "$dir/up.yaml" --data "$dir/data" --library "$library" --simulation \
     --keys "$dir/plan/keys.yaml" --people "$dir/plan/people.yaml" >"$dir/up.log" 2>&1 &
   pid=$!
   local deadline=$(($(now_ms) + 120000))
-  until curl -s -o /dev/null --fail --max-time 2 "http://$admin/readyz"; do
+  until [[ $(<"$dir/up.log") == *"goodhart is ready"* ]]; do
     alive
     (($(now_ms) < deadline)) || die "not ready after two minutes: $(curl -s --max-time 2 "http://$admin/readyz")"
     sleep 0.1
   done
-  say "ready after $(seconds $(($(now_ms) - began))) s"
+}
+
+# send sends everything. On the way it kills the pipeline where that is asked
+# for: the clients go on trying until it is back.
+send() {
+  "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" &
+  local sender=$! at kills=0
+  for at in ${DEMO_KILL:-}; do
+    until ! kill -0 "$sender" 2>/dev/null || (($(acknowledged) >= at)); do sleep 0.05; done
+    say "killing the pipeline in hour $(acknowledged)"
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+    kills=$((kills + 1))
+    mv "$dir/up.log" "$dir/up.$kills.log"
+    local killed
+    killed=$(now_ms)
+    start
+    say "ready again after $(seconds $(($(now_ms) - killed))) s"
+  done
+  wait "$sender"
+}
+
+# acknowledged prints how many hours are through.
+acknowledged() {
+  local n=0 line
+  if [[ -e $dir/plan/progress.json ]]; then
+    line=$(<"$dir/plan/progress.json")
+    line=${line#*:}
+    n=${line%%[,\}]*}
+  fi
+  echo "${n:-0}"
 }
 
 # watch_first notes when the first row is queryable.
@@ -84,7 +116,7 @@ watch_first() {
   local n
   while :; do
     n=$(query 'SELECT count() FROM core.usage' 2>/dev/null || echo 0)
-    if [[ $n -gt 0 ]]; then
+    if [[ $n =~ ^[1-9] ]]; then
       now_ms >"$dir/first"
       return
     fi
@@ -213,10 +245,12 @@ main() {
   mark=$(sed -n 's/^ *"mark": *"\(.*\)".*/\1/p' "$dir/plan/plan.json")
 
   began=$(now_ms)
+  say "starting the pipeline under $dir/data"
   start
+  say "ready after $(seconds $(($(now_ms) - began))) s"
   watch_first &
   watcher=$!
-  "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" || die "sending failed"
+  send || die "sending failed"
   say "sent after $(seconds $(($(now_ms) - began))) s"
   drain
   wait "$watcher" || true
@@ -228,6 +262,7 @@ main() {
   say "the truth, written before anything was sent, against plain SQL:"
   compare usage_by_team_hour
   compare usage_daily
+  compare rolling_24h
   compare outcomes_by_team_day
   compare totals
   at_least

@@ -191,6 +191,14 @@ func (it *Item) Time() int64 {
 	}
 }
 
+// Model is the model of a call or of a counter of usage, as the tool spells it.
+func (it *Item) Model() string {
+	if it.Call != nil {
+		return it.Call.Model
+	}
+	return it.Point.Model
+}
+
 // Encoding is how a request is put on the wire.
 type Encoding int
 

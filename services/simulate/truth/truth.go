@@ -47,6 +47,14 @@ func (u *usage) add(v usage) {
 	u.cost += v.cost
 }
 
+// rollingKey is a window of 24 h that ends at a UTC midnight, of a team or, with
+// all set, of everybody.
+type rollingKey struct {
+	end  int64
+	all  bool
+	team string
+}
+
 type creditKey struct {
 	team string
 	day  int64
@@ -83,6 +91,7 @@ type Truth struct {
 	Totals  Totals
 	models  map[string]model
 	usage   map[usageKey]*usage
+	rolling map[rollingKey]*usage
 	credits map[creditKey]*credit
 	finalW  int64
 }
@@ -92,6 +101,7 @@ func New(end int64) *Truth {
 	return &Truth{
 		models:  models(),
 		usage:   map[usageKey]*usage{},
+		rolling: map[rollingKey]*usage{},
 		credits: map[creditKey]*credit{},
 		finalW:  end + Epilogue - behind,
 	}
@@ -133,8 +143,10 @@ func (t *Truth) item(step *traffic.Step, signal traffic.Signal, it *traffic.Item
 		at = step.End
 		t.Totals.ClockSkew++
 	}
-	switch w := step.End - behind; {
-	case at < w-lateAfter:
+	w := step.End - behind
+	late := at < w-lateAfter
+	switch {
+	case late:
 		t.Totals.Late++
 	case at < w:
 		t.Totals.Delayed++
@@ -150,9 +162,9 @@ func (t *Truth) item(step *traffic.Step, signal traffic.Signal, it *traffic.Item
 	case !counts(it.Session, signal):
 		t.Totals.Merged++
 	case it.Point != nil:
-		t.count(it.Session, at, it.Point.Model, t.point(it.Point))
+		t.count(it, at, late, t.point(it.Point))
 	default:
-		t.count(it.Session, at, it.Call.Model, t.call(it.Call, signal))
+		t.count(it, at, late, t.call(it.Call, signal))
 	}
 }
 
@@ -173,18 +185,32 @@ func counts(s *traffic.Session, signal traffic.Signal) bool {
 	}
 }
 
-func (t *Truth) count(s *traffic.Session, at int64, modelName string, u usage) {
+// count adds a record that counts to its hour and, unless it is late, to the
+// rolling figures of its day.
+func (t *Truth) count(it *traffic.Item, at int64, late bool, u usage) {
 	t.Totals.Usage++
 	u.records = 1
-	team := s.Team
-	if p := s.Person; p != nil && p.Mapped() {
+	name := it.Model()
+	team := it.Session.Team
+	if p := it.Session.Person; p != nil && p.Mapped() {
 		team = p.TeamAt(at)
 	}
-	key := usageKey{hour: at - at%traffic.Hour, team: team, model: t.models[modelName].name}
-	sum := t.usage[key]
+	add(t.usage, usageKey{hour: at - at%traffic.Hour, team: team, model: t.models[name].name}, u)
+	if late {
+		return
+	}
+	end := at - at%traffic.Day + traffic.Day
+	add(t.rolling, rollingKey{end: end, all: true}, u)
+	if team != "" {
+		add(t.rolling, rollingKey{end: end, team: team}, u)
+	}
+}
+
+func add[K comparable](sums map[K]*usage, key K, u usage) {
+	sum := sums[key]
 	if sum == nil {
 		sum = new(usage)
-		t.usage[key] = sum
+		sums[key] = sum
 	}
 	sum.add(u)
 }

@@ -15,6 +15,7 @@ import (
 const (
 	UsageFile    = "usage_by_team_hour.tsv"
 	DailyFile    = "usage_daily.tsv"
+	RollingFile  = "rolling_24h.tsv"
 	OutcomesFile = "outcomes_by_team_day.tsv"
 	TotalsFile   = "totals.tsv"
 	// LeastFile holds the counts that may be larger in the database.
@@ -26,6 +27,7 @@ func (t *Truth) Write(dir string) error {
 	for name, render := range map[string]func(*bytes.Buffer){
 		UsageFile:    t.printUsage,
 		DailyFile:    t.printDaily,
+		RollingFile:  t.printRolling,
 		OutcomesFile: t.printOutcomes,
 		TotalsFile:   t.printTotals,
 		LeastFile:    t.printLeast,
@@ -71,6 +73,23 @@ func (t *Truth) printDaily(w *bytes.Buffer) {
 		u := days[day]
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", day,
 			u.requests, u.input, u.cacheRead, u.cacheWrite, u.output, u.reasoning, u.cost)
+	}
+}
+
+// printRolling prints windows of 24 h that end at midnight, the tenant's and the
+// teams', in their last revision: records, requests, tokens by class, nano-USD.
+func (t *Truth) printRolling(w *bytes.Buffer) {
+	keys := slices.SortedFunc(maps.Keys(t.rolling), func(a, b rollingKey) int {
+		return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.team, b.team))
+	})
+	for _, k := range keys {
+		kind := "team"
+		if k.all {
+			kind = "tenant"
+		}
+		u := t.rolling[k]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", hourText(k.end), kind, k.team,
+			u.records, u.requests, u.input, u.cacheRead, u.cacheWrite, u.output, u.reasoning, u.cost)
 	}
 }
 
