@@ -308,6 +308,10 @@ func (b *Block) encode(dst []byte, sel []int) ([]byte, error) {
 	return dst, nil
 }
 
+// AppendNative appends all rows as a block in ClickHouse's Native format. An
+// error says that a column has more or fewer rows than the block.
+func (b *Block) AppendNative(dst []byte) ([]byte, error) { return b.encode(dst, nil) }
+
 // check catches decoders that forget a column.
 func (b *Block) check() error {
 	for _, c := range b.columns {
@@ -318,7 +322,8 @@ func (b *Block) check() error {
 	return nil
 }
 
-func (b *Block) statement() string {
+// Statement is the INSERT that takes the block, without FORMAT.
+func (b *Block) Statement() string {
 	names := make([]string, len(b.columns))
 	for i, c := range b.columns {
 		names[i] = "`" + c.label() + "`"

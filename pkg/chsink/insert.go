@@ -60,7 +60,7 @@ func (s *Sink) send(ctx context.Context, b *Block, what parcel) error {
 	if err := b.check(); err != nil {
 		return stop{err}
 	}
-	batch, err := s.cfg.Conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(b.namesAndTypes())), b.statement())
+	batch, err := s.cfg.Conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(b.namesAndTypes())), b.Statement())
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (s *Sink) stream(ctx context.Context, b *Block, what parcel) error {
 	if *buf, err = b.encode((*buf)[:0], what.rows); err != nil {
 		return stop{err}
 	}
-	if err := s.cfg.Conn.InsertFormat(ctx, "Native", b.statement(), bytes.NewReader(*buf)); err != nil {
+	if err := s.cfg.Conn.InsertFormat(ctx, "Native", b.Statement(), bytes.NewReader(*buf)); err != nil {
 		return err // the transport may read the buffer still
 	}
 	s.buffers.Put(buf)

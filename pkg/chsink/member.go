@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -49,6 +50,9 @@ func (ss *session) join(ctx context.Context) (*member, error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeStartOffset(startOffset(ss.cfg.From)), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20),
+		// A partition that is resumed joins the next fetch only: the one under way,
+		// of idle partitions perhaps, must not take long.
+		kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.OnPartitionsRevoked(m.onLost), kgo.OnPartitionsLost(m.onLost),
 		kgo.OnOffsetsFetched(m.onOffsets), kgo.AdjustFetchOffsetsFn(m.adjust),

@@ -1,0 +1,108 @@
+package chsink
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// A schedule of faults from a seed: inserts vanish, land without an answer or
+// land late, commits fail, sinks stop and start, the server is killed, records
+// are bad. Tables and rollups must agree with what was produced, to the row.
+// CHSINK_SEED repeats a schedule.
+func TestRandomFaults(t *testing.T) {
+	seeds := []uint64{1, 2, 3}
+	if s, err := strconv.ParseUint(os.Getenv("CHSINK_SEED"), 10, 64); err == nil {
+		seeds = []uint64{s}
+	}
+	for _, seed := range seeds {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { randomFaults(t, seed) })
+	}
+}
+
+func randomFaults(t *testing.T, seed uint64) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	const partitions = 3
+	b := newBed(t, partitions)
+	g := b.gateCommits()
+	var rows, notes, bad int64
+	produce := func() {
+		for p := range int32(partitions) {
+			var values [][]byte
+			for range rng.IntN(40) {
+				switch rng.IntN(20) {
+				case 0:
+					values = append(values, []byte("{"))
+					bad++
+				case 1:
+					values = append(values, []byte(`{"quiet":true}`))
+				default:
+					e := month(rng.IntN(6), fmt.Sprint("w", rng.IntN(5)))
+					note := ""
+					if rng.IntN(4) == 0 {
+						note = `,"note":"n"`
+						notes++
+					}
+					values = append(values, fmt.Appendf(nil, `{"ms":%d,"amount":10,"who":%q%s}`, e.Ms, e.Who, note))
+					rows++
+				}
+			}
+			if len(values) > 0 {
+				b.produceRaw(p, values...)
+			}
+		}
+	}
+	var mu sync.Mutex
+	fates := rand.New(rand.NewPCG(seed, 1))
+	for range 6 {
+		produce()
+		cfg := b.config("a")
+		cfg.Limits.Age = 20 * time.Millisecond
+		cfg.Limits.Rows = 1 + rng.IntN(30)
+		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(200*time.Millisecond))
+		p := b.through(&cfg)
+		p.rule(func(int, sent) fate {
+			mu.Lock()
+			defer mu.Unlock()
+			return []fate{pass, pass, lose, loseAnswer}[fates.IntN(4)]
+		})
+		g.allow(int64(rng.IntN(30)))
+		s := b.start(cfg)
+		enough := 1 + rng.IntN(12)
+		b.until("enough inserts, an end of commits, or of records", func() bool {
+			return len(p.inserts()) >= enough || g.left.Load() <= 0 || b.totals().Rows == rows
+		})
+		if rng.IntN(3) == 0 {
+			b.server.Kill()
+			produce()
+			s.stop()
+			b.server.Restart()
+		} else {
+			s.stop()
+		}
+		g.open()
+	}
+	cfg := b.config("a")
+	s := b.start(cfg)
+	want := exact(rows, notes)
+	b.untilStored(want)
+	s.stop()
+	if diff := cmp.Diff(want, b.totals()); diff != "" {
+		t.Errorf("seed %d: %s", seed, diff)
+	}
+	places := map[string]bool{}
+	for _, letter := range b.letters() {
+		places[letter] = true
+	}
+	if int64(len(places)) != bad {
+		t.Errorf("seed %d: dead letters of %d records, want %d", seed, len(places), bad)
+	}
+}
