@@ -17,7 +17,7 @@ VTPROTO_VERSION   := v0.6.0
 # not ours to test it with.
 CHDB_PACKAGE      := @chdb/lib-linux-x64-gnu
 CHDB_VERSION      := 26.7.3-stable.1
-CLICKHOUSE_CONNECT := 0.8.18
+CLICKHOUSE_CONNECT := 1.12.0
 
 CHDB   := $(CACHE)/chdb/package/libchdb.so
 VENV   := $(CACHE)/venv/ready
@@ -132,7 +132,7 @@ $(CHDB):
 
 $(VENV):
 	python3 -m venv $(CACHE)/venv
-	$(CACHE)/venv/bin/pip install --quiet clickhouse-connect==$(CLICKHOUSE_CONNECT)
+	$(CACHE)/venv/bin/pip install --quiet --disable-pip-version-check clickhouse-connect==$(CLICKHOUSE_CONNECT)
 	@touch $@
 
 .PHONY: hooks

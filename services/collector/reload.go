@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -13,11 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/identity"
-	"github.com/goodhartlabs/goodhart/pkg/price"
+	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/prices"
 )
 
 // books is everything that is read from files: one consistent set, used by a
@@ -116,19 +114,19 @@ func readBooks(cfg Config) (*books, error) {
 	errs = append(errs, err)
 	b.ring = ring
 	var keys keyFile
-	if err := readYAML(cfg.Keys, &keys); err != nil {
+	if err := config.Read(cfg.Keys, &keys); err != nil {
 		errs = append(errs, fmt.Errorf("keys_file: %w", err))
 	} else if b.keys, err = newKeychain(keys, ring); err != nil {
 		errs = append(errs, fmt.Errorf("keys_file %s: %w", cfg.Keys, err))
 	}
-	prices, err := readPrices(cfg.Prices)
+	book, err := prices.Load(cfg.Prices)
 	errs = append(errs, err)
 	people, err := readPeople(cfg.People)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	b.stamper = event.NewStamper(ring, prices, people)
+	b.stamper = event.NewStamper(ring, book, people)
 	return b, nil
 }
 
@@ -144,7 +142,7 @@ func readKeyring(cfg Config) (event.Keyring, error) {
 			return nil, fmt.Errorf("keyring_file %s: mode %04o lets others read it: chmod 0600", cfg.KeyringFile, info.Mode().Perm())
 		}
 		ring = map[string]string{}
-		if err := readYAML(cfg.KeyringFile, &ring); err != nil {
+		if err := config.Read(cfg.KeyringFile, &ring); err != nil {
 			return nil, fmt.Errorf("keyring_file: %w", err)
 		}
 	}
@@ -153,25 +151,6 @@ func readKeyring(cfg Config) (event.Keyring, error) {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
 	return keys, nil
-}
-
-func readPrices(path string) (*price.Book, error) {
-	if path == "" {
-		return price.Embedded(), nil
-	}
-	var f price.File
-	if err := readYAML(path, &f); err != nil {
-		return nil, fmt.Errorf("prices_file: %w", err)
-	}
-	over, err := price.New(f)
-	if err != nil {
-		return nil, fmt.Errorf("prices_file %s: %w", path, err)
-	}
-	book, err := price.Embedded().With(over)
-	if err != nil {
-		return nil, fmt.Errorf("prices_file %s: with the embedded prices: %w", path, err)
-	}
-	return book, nil
 }
 
 func readPeople(path string) (*identity.Directory, error) {
@@ -192,7 +171,7 @@ func readPeople(path string) (*identity.Directory, error) {
 func readPeopleFile(path string) (identity.File, error) {
 	var f identity.File
 	if !strings.HasSuffix(path, ".csv") {
-		return f, readYAML(path, &f)
+		return f, config.Read(path, &f)
 	}
 	r, err := os.Open(path)
 	if err != nil {
@@ -200,21 +179,6 @@ func readPeopleFile(path string) (identity.File, error) {
 	}
 	defer func() { _ = r.Close() }()
 	return identity.ReadCSV(r)
-}
-
-// readYAML decodes a file strictly. YAML includes JSON.
-func readYAML(path string, into any) error {
-	r, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	dec := yaml.NewDecoder(r)
-	dec.KnownFields(true)
-	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("decode %s: %w", path, err)
-	}
-	return nil
 }
 
 // fingerprint is how a file looks from outside.
