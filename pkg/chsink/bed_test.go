@@ -273,7 +273,7 @@ func exact(rows, notes int64) totals {
 // until waits for a condition that something else brings about.
 func (b *bed) until(what string, holds func() bool) {
 	b.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
 	defer cancel()
 	for !holds() {
 		if !sleep(ctx, 10*time.Millisecond) {
@@ -284,7 +284,16 @@ func (b *bed) until(what string, holds func() bool) {
 
 func (b *bed) untilStored(want totals) {
 	b.tb.Helper()
-	b.until(fmt.Sprintf("stored %+v", want), func() bool { return b.totals() == want })
+	var got totals
+	b.tb.Cleanup(func() {
+		if got != want {
+			b.tb.Errorf("stored %+v, want %+v", got, want)
+		}
+	})
+	b.until("everything stored", func() bool {
+		got = b.totals()
+		return got == want
+	})
 }
 
 // committed is the group's offset and progress of a partition.

@@ -2,6 +2,7 @@ package chsink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -366,4 +367,29 @@ func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
+}
+
+// Two processes under one name: the older one is fenced and says so.
+func TestTwoSinksOfOneName(t *testing.T) {
+	b := newBed(t, 1)
+	cfg := b.config("a")
+	cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+	older := b.start(cfg)
+	b.produce(0, month(0, "ann"))
+	b.untilDone(0, 1)
+	newer := b.start(b.config("a"))
+	select {
+	case err := <-older.ended:
+		if !errors.Is(err, kerr.FencedInstanceID) {
+			t.Errorf("the older sink ends with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the older sink goes on")
+	}
+	b.produce(0, month(1, "ben"))
+	b.untilDone(0, 2)
+	newer.stop()
+	if diff := cmp.Diff(exact(2, 0), b.totals()); diff != "" {
+		t.Error(diff)
+	}
 }

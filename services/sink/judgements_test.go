@@ -11,6 +11,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/config"
 )
 
 func sortStrings(s []string) { slices.Sort(s) }
@@ -111,5 +112,16 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	}
 	if err := Default().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The example lists every key with its default.
+func TestExampleIsTheDefault(t *testing.T) {
+	var cfg Config
+	if err := config.Load("config.example.yaml", &cfg, func(string) (string, bool) { return "", false }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Default(), cfg); diff != "" {
+		t.Error(diff)
 	}
 }

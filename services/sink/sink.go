@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/cenkalti/backoff/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -32,12 +33,12 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return err
 	}
-	conn, err := cfg.ClickHouse.Open(ctx)
+	conn, err := connect(ctx, cfg, tel)
 	if err != nil {
-		return err
+		return nil // ctx ended first
 	}
 	defer func() { _ = conn.Close() }()
-	s, err := chsink.New(config(cfg, tel, conn, layout))
+	s, err := chsink.New(engine(cfg, tel, conn, layout))
 	if err != nil {
 		return err
 	}
@@ -53,6 +54,17 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	return err
 }
 
+// connect waits for ClickHouse until ctx ends.
+func connect(ctx context.Context, cfg Config, tel *probe.Telemetry) (driver.Conn, error) {
+	wait := backoff.NewExponentialBackOff(backoff.WithMaxInterval(15*time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.RetryNotifyWithData(func() (driver.Conn, error) {
+		return cfg.ClickHouse.Open(ctx)
+	}, backoff.WithContext(wait, ctx), func(err error, _ time.Duration) {
+		tel.NotReady("sink", err.Error())
+		tel.Log.WarnContext(ctx, "wait for clickhouse", "error", err)
+	})
+}
+
 func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
 	cl, err := kgo.NewClient(cfg.Kafka.Options()...)
 	if err != nil {
@@ -66,7 +78,7 @@ func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
 	return layout, nil
 }
 
-func config(cfg Config, tel *probe.Telemetry, conn driver.Conn, layout kschema.Layout) chsink.Config {
+func engine(cfg Config, tel *probe.Telemetry, conn driver.Conn, layout kschema.Layout) chsink.Config {
 	var streams []chsink.Stream
 	facts := layout.Partitions(schemas.TopicFacts)
 	for _, t := range cfg.Topics {
