@@ -21,6 +21,7 @@ library=${CHDB_LIB:-$root/.cache/chdb/package/libchdb.so}
 dir=${DEMO_DIR:-$root/.goodhart/demo}
 pid=
 watcher=
+sender=
 failed=0
 first_rows=
 
@@ -31,9 +32,16 @@ seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
 # stop ends the pipeline and waits for it.
 stop() {
-  [[ -z $watcher ]] || kill "$watcher" 2>/dev/null || true
+  local p
+  for p in $watcher $sender; do kill "$p" 2>/dev/null || true; done
   [[ -n $pid ]] || return 0
-  kill -TERM "$pid" 2>/dev/null || true
+  local tries
+  for ((tries = 0; tries < 300; tries++)); do # a signal to a process that is not yet there is lost
+    kill -0 "$pid" 2>/dev/null || break
+    ((tries % 20 == 0)) && kill -TERM "$pid" 2>/dev/null
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null && say "demo: the pipeline did not stop within 30 s" >&2
   wait "$pid" 2>/dev/null || true
   pid=
 }
@@ -69,6 +77,7 @@ alive() { kill -0 "$pid" 2>/dev/null || { tail -n 30 "$dir/up.log" >&2; die "the
 
 # start starts the pipeline and waits until it is ready.
 start() {
+  : >"$dir/up.log"
   "$bin/goodhart" up --config "$dir/up.yaml" --data "$dir/data" --library "$library" --simulation \
     --keys "$dir/plan/keys.yaml" --people "$dir/plan/people.yaml" >"$dir/up.log" 2>&1 &
   pid=$!
@@ -84,7 +93,8 @@ start() {
 # for: the clients go on trying until it is back.
 send() {
   "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" &
-  local sender=$! at kills=0
+  sender=$!
+  local at kills=0 killed status=0
   for at in ${DEMO_KILL:-}; do
     until ! kill -0 "$sender" 2>/dev/null || (($(acknowledged) >= at)); do sleep 0.05; done
     say "killing the pipeline in hour $(acknowledged)"
@@ -92,12 +102,17 @@ send() {
     wait "$pid" 2>/dev/null || true
     kills=$((kills + 1))
     mv "$dir/up.log" "$dir/up.$kills.log"
-    local killed
     killed=$(now_ms)
     start
     say "ready again after $(seconds $(($(now_ms) - killed))) s"
   done
-  wait "$sender"
+  while kill -0 "$sender" 2>/dev/null; do
+    alive
+    sleep 0.3
+  done
+  wait "$sender" || status=$?
+  sender=
+  return $status
 }
 
 # acknowledged prints how many hours are through.

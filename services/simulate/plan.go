@@ -55,6 +55,14 @@ func (p plan) traffic() traffic.Config {
 
 func (p plan) company() *org.Org { return org.New(p.Seed, p.People, p.Days, p.Start) }
 
+// epilogue lists the last values of the clock. After the period it moves on until
+// nothing can be corrected any more, and then a minute for each of the two folds
+// that merge: they hold the newest watermark back until there is a newer one.
+func (p plan) epilogue() []int64 {
+	minute := time.Minute.Milliseconds()
+	return []int64{p.FinalClock - 2*minute, p.FinalClock - minute, p.FinalClock}
+}
+
 // newPlan fixes the period.
 func newPlan(cfg Config, now time.Time) (plan, error) {
 	latest := now.Add(-rest).UTC().Truncate(24 * time.Hour)

@@ -68,7 +68,7 @@ func Send(ctx context.Context, cfg Config) (err error) {
 			return fmt.Errorf("send: show progress: %w", err)
 		}
 	}
-	for _, clock := range []int64{p.FinalClock - time.Minute.Milliseconds(), p.FinalClock} {
+	for _, clock := range p.epilogue() {
 		if err := s.advance(ctx, clock); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}

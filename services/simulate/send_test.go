@@ -178,7 +178,7 @@ func checkClocks(t *testing.T, clocks []int64, p plan) {
 	t.Helper()
 	const hour = int64(3_600_000)
 	steps := p.Days * 24
-	if len(clocks) != steps+2 {
+	if len(clocks) != steps+3 {
 		t.Fatalf("%d clocks in %d steps", len(clocks), steps)
 	}
 	for i, ms := range clocks[:steps] {
@@ -187,7 +187,7 @@ func checkClocks(t *testing.T, clocks []int64, p plan) {
 		}
 	}
 	end := p.End.UnixMilli()
-	if diff := gocmp.Diff([]int64{end + 49*hour, end + 49*hour + 60_000}, clocks[steps:]); diff != "" {
+	if diff := gocmp.Diff([]int64{end + 49*hour, end + 49*hour + 60_000, end + 49*hour + 120_000}, clocks[steps:]); diff != "" {
 		t.Errorf("the last clocks (-want +got):\n%s", diff)
 	}
 }

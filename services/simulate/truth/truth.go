@@ -20,8 +20,8 @@ const (
 	lateAfter = 48 * traffic.Hour
 	// finalAfter is how long credit stays provisional.
 	finalAfter = 14 * traffic.Day
-	// Epilogue is how far the clock moves on after the period, in two moves.
-	Epilogue = 49*traffic.Hour + minute
+	// Epilogue is how far the clock moves on after the period.
+	Epilogue = 49*traffic.Hour + 2*minute
 )
 
 // usageKey is a line of the usage table.
