@@ -81,24 +81,67 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return err
 	}
+	commits := journal{dir: cfg.Data}
+	undone, err := commits.recover()
+	if err != nil {
+		return err
+	}
+	if undone {
+		tel.Log.Warn("the last process ended in the middle of a commit; the transaction is undone")
+	}
+	if err := cutTornBatches(cfg.Data); err != nil {
+		return err
+	}
+	clean, err := takeCleanMark(cfg.Data)
+	if err != nil {
+		return fmt.Errorf("read the mark of an orderly stop: %w", err)
+	}
+	cluster, door, err := open(cfg, port)
+	if err != nil {
+		return err
+	}
+	commits.watch(cluster)
+	if !clean {
+		err = abortLeftovers(ctx, cfg.Listen, door)
+	}
+	if err == nil {
+		door.unlock()
+		tel.Log.Info("broker listens", "address", cfg.Listen, "data", cfg.Data)
+		tel.Ready("broker")
+		<-ctx.Done()
+	}
+	cluster.Close()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(cleanMark(cfg.Data), nil, 0o600); err != nil {
+		return fmt.Errorf("mark an orderly stop: %w", err)
+	}
+	return nil
+}
+
+// open starts kfake behind a gate that is still closed.
+func open(cfg Config, port int) (*kfake.Cluster, *gate, error) {
+	var door *gate
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.Ports(port),
 		kfake.DataDir(cfg.Data),
 		kfake.ClusterID("goodhart"),
+		kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			var err error
+			door, err = newGate(network, address)
+			return door, err
+		}),
 	}
 	if cfg.SyncWrites {
 		opts = append(opts, kfake.SyncWrites())
 	}
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {
-		return fmt.Errorf("start broker on %s: %w", cfg.Listen, err)
+		return nil, nil, fmt.Errorf("start broker on %s: %w", cfg.Listen, err)
 	}
-	defer cluster.Close()
-	tel.Log.Info("broker listens", "address", cfg.Listen, "data", cfg.Data)
-	tel.Ready("broker")
-	<-ctx.Done()
-	return nil
+	return cluster, door, nil
 }
 
 // lock takes the data directory for this process, until it ends.

@@ -42,7 +42,9 @@ func roles() []role {
 		of("processor", "fold events into facts, features and scores", processor.Default, processor.Run,
 			func(c *processor.Config) string { return c.Admin }, nil),
 		of("sink", "write facts and scores into ClickHouse", sink.Default, sink.Run,
-			func(c *sink.Config) string { return c.Admin }, nil),
+			func(c *sink.Config) string { return c.Admin }, func(c *sink.Config, f *flag.FlagSet) {
+				f.StringVar(&c.From, "from", c.From, "where to go on when the group's offsets are gone: start, stored or end")
+			}),
 		of("reconcile", "prove that rollups equal raw rows", reconcile.Default, reconcile.Run,
 			func(*reconcile.Config) string { return "" }, func(c *reconcile.Config, f *flag.FlagSet) {
 				f.BoolVar(&c.Repair, "repair", false, "rebuild the months whose rollups differ")
