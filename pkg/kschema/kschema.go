@@ -215,7 +215,7 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 	}
 	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
-	}))...)
+	}), kgo.KeepControlRecords())...) // the last offset may be a control record's
 	if err != nil {
 		return Layout{}, fmt.Errorf("open reader: %w", err)
 	}
@@ -228,7 +228,9 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 			return Layout{}, fmt.Errorf("read %s: %w", schemas.TopicMeta, err)
 		}
 		for _, rec := range fetches.Records() {
-			next = rec.Offset + 1
+			if next = rec.Offset + 1; rec.Attrs.IsControl() {
+				continue
+			}
 			var m goodhartv1.Meta
 			if err := m.UnmarshalVT(rec.Value); err != nil {
 				return Layout{}, fmt.Errorf("decode meta at offset %d: %w", rec.Offset, err)

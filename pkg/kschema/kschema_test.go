@@ -58,6 +58,13 @@ func TestMigrateTwiceIsOnce(t *testing.T) {
 	if got := layout.Partitions(schemas.TopicTenantState); got != 1 {
 		t.Errorf("tenant state has %d partitions, want 1", got)
 	}
+	markers := kadm.TxnMarkers{ProducerID: 1, Topics: kadm.TopicsSet{schemas.TopicMeta: {0: {}}}}
+	if _, err := kadm.NewClient(cl).WriteTxnMarkers(ctx, markers); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(ctx, cl); err != nil {
+		t.Errorf("behind a control record: %v", err)
+	}
 	opt.Counts.Events = 4
 	if _, err := Migrate(ctx, cl, opt); err == nil || !strings.Contains(err.Error(), "new generation") {
 		t.Errorf("other counts: %v, want a refusal", err)

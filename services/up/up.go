@@ -83,6 +83,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		return err
 	}
 	p := &pipeline{failed: make(chan error, 1)}
+	tel.NotReady("up", "starting")
 	err = p.bringUp(ctx, cfg, keys, tel)
 	if err == nil {
 		welcome(cfg, keys)
@@ -136,6 +137,7 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 	p.start(ctx, "collector", func(ctx context.Context) error {
 		return collector.Run(ctx, collectorConfig(cfg, keys, brokers), tel)
 	})
+	tel.Ready("up")
 	return p.awaitReady(ctx, tel)
 }
 
