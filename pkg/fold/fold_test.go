@@ -3,11 +3,9 @@ package fold
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 )
 
@@ -95,9 +94,7 @@ func (b *bed) send(t *testing.T, records []*kgo.Record) {
 type process struct {
 	cancel context.CancelFunc
 	done   chan error
-	mu     sync.Mutex
-	dead   bool
-	conns  []net.Conn
+	line   ktest.Line
 }
 
 func (b *bed) start(t *testing.T, instance string, shards int, edit func(*Config)) *process {
@@ -117,7 +114,7 @@ func (b *bed) start(t *testing.T, instance string, shards int, edit func(*Config
 	for _, stage := range stages {
 		cfg := Config{
 			Stage:          stage,
-			Client:         []kgo.Opt{kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(p.dial), kgo.RetryTimeout(2 * time.Second)},
+			Client:         []kgo.Opt{kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(p.line.Dial), kgo.RetryTimeout(2 * time.Second)},
 			Partitions:     func(string) int32 { return partitions },
 			Instance:       instance,
 			Interval:       20 * time.Millisecond,
@@ -136,29 +133,9 @@ func (b *bed) start(t *testing.T, instance string, shards int, edit func(*Config
 	return p
 }
 
-var errKilled = errors.New("killed")
-
-func (p *process) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.dead {
-		return nil, errKilled
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err == nil {
-		p.conns = append(p.conns, conn)
-	}
-	return conn, err
-}
-
-// kill cuts the process off from the broker in mid-flight, as kill -9 would.
+// kill cuts the process off from the broker, as kill -9 would.
 func (p *process) kill() {
-	p.mu.Lock()
-	p.dead = true
-	for _, conn := range p.conns {
-		_ = conn.Close()
-	}
-	p.mu.Unlock()
+	p.line.Cut()
 	p.cancel()
 }
 

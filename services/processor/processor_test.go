@@ -7,10 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -167,9 +166,7 @@ func (r *recorder) ticks(sequence uint64) {
 type runner struct {
 	cancel context.CancelFunc
 	done   chan error
-	mu     sync.Mutex
-	dead   bool
-	conns  []net.Conn
+	line   ktest.Line
 }
 
 func (b *bed) run(t *testing.T, instance string, interval time.Duration) *runner {
@@ -181,33 +178,15 @@ func (b *bed) run(t *testing.T, instance string, interval time.Duration) *runner
 	cfg.Kafka = kafka.Config{Brokers: b.addrs}
 	cfg.Interval, cfg.SnapshotPeriod, cfg.SpillDir = interval, time.Second, t.TempDir()
 	cfg.MergeMemory = 1 << 20
-	cfg.dial = r.dial
+	cfg.dial = r.line.Dial
 	tel := probe.New(slog.New(slog.DiscardHandler))
 	go func() { r.done <- Run(ctx, cfg, tel) }()
 	t.Cleanup(func() { r.kill() })
 	return r
 }
 
-func (r *runner) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.dead {
-		return nil, net.ErrClosed
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err == nil {
-		r.conns = append(r.conns, conn)
-	}
-	return conn, err
-}
-
 func (r *runner) kill() {
-	r.mu.Lock()
-	r.dead = true
-	for _, conn := range r.conns {
-		_ = conn.Close()
-	}
-	r.mu.Unlock()
+	r.line.Cut()
 	r.cancel()
 }
 
