@@ -36,10 +36,17 @@ func (i Imbalance) place() string {
 	return fmt.Sprintf("balance|%d|%s|%s|%d", i.Hour.Unix(), i.Tenant, i.Source, i.Missing())
 }
 
+// settled is the time up to which every tally has been told, in SQL: the ledger
+// writes the tallies of a record when its watermark passes the next full minute,
+// and each tick carries that watermark. Without ticks everything is settled.
+const settled = `(SELECT if(count() = 0, now64(3), min(t.w)) FROM (SELECT max(w) AS w FROM core.ticks GROUP BY p) AS t)`
+
 func readImbalances(ctx context.Context, conn driver.Conn, from time.Time) ([]Imbalance, error) {
 	rows, err := conn.Query(ctx, `SELECT q.tenant, q.source, q.hour, sum(q.accepted) AS a, sum(q.duplicate) AS d, sum(q.held) AS h,
 			sum(q.stored) AS s, sum(q.merged) AS m, toInt64(uniqExactMerge(q.dead)) AS x
-		FROM core.quality_hour AS q WHERE q.hour >= ? GROUP BY q.tenant, q.source, q.hour
+		FROM core.quality_hour AS q
+		WHERE q.hour >= ? AND q.hour <= `+settled+` - INTERVAL 61 MINUTE
+		GROUP BY q.tenant, q.source, q.hour
 		HAVING a != d + h + s + m + x ORDER BY q.hour, q.tenant, q.source LIMIT 10000`, from)
 	if err != nil {
 		return nil, fmt.Errorf("read conservation: %w", err)

@@ -224,6 +224,24 @@ func TestImbalance(t *testing.T) {
 	}
 }
 
+// An hour whose tallies may still be on their way is not judged.
+func TestYoungHourIsNotJudged(t *testing.T) {
+	b := newBed(t)
+	hour := time.Now().UTC().Add(-5 * time.Hour).Truncate(time.Hour)
+	const format = "2006-01-02 15:04:05"
+	b.exec("INSERT INTO core.tallies (tenant, source, hour, accepted) VALUES ('acme', 'claude-code', '" + hour.Format(format) + "', 2)")
+	tick := "INSERT INTO core.ticks (p, event_time, received_at, accepted_at, collector, sequence, w) SELECT %d, w, w, w, 'c', %d, toDateTime64('%s', 3, 'UTC') AS w"
+	b.exec(fmt.Sprintf(tick, 0, 1, hour.Add(4*time.Hour).Format(format)))
+	b.exec(fmt.Sprintf(tick, 1, 1, hour.Add(60*time.Minute).Format(format)))
+	if err := b.run(b.cfg); err != nil {
+		t.Errorf("partition 1 has not passed the hour: %v", err)
+	}
+	b.exec(fmt.Sprintf(tick, 1, 2, hour.Add(61*time.Minute).Format(format)))
+	if m := b.mismatch(); len(m.Imbalances) != 1 {
+		t.Errorf("both partitions have passed the hour: %v", m)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	cfg := reconcile.Config{Attempts: 0, Pause: -1, Quiet: 2 * time.Hour, Repair: true}
 	err := cfg.Validate()
