@@ -192,18 +192,20 @@ value() {
   done <"$1"
 }
 
-# provoked prints what was provoked and must have happened.
+# provoked prints what was provoked, by how many records, and how often it
+# happened: once at least.
 provoked() {
   say "provoked:"
   sql "$here/sql/provoked.sql" >"$dir/got/provoked.tsv"
-  local name n
-  while IFS=$'\t' read -r name n; do
-    printf '  %-12s %s\n' "$name" "$n"
-    if [[ $n -eq 0 ]]; then
+  local name planned got
+  while IFS=$'\t' read -r name planned; do
+    got=$(value "$dir/got/provoked.tsv" "$name")
+    printf '  %-12s %7d  by %d records\n' "$name" "${got:-0}" "$planned"
+    if [[ $planned -gt 0 && ${got:-0} -eq 0 ]]; then
       failed=1
       say "  MISSING $name: it was provoked and did not happen"
     fi
-  done <"$dir/got/provoked.tsv"
+  done <"$dir/plan/truth/provoked.tsv"
 }
 
 # empty NAME WHAT [PARAMETERS]: the query lists offenders; there must be none.

@@ -1,13 +1,19 @@
--- What the simulation provoked: none of these may be zero.
+-- What the simulation provoked: none of these may be zero if it did.
 SELECT name, n FROM
 (
-    SELECT 'clock_skew' AS name, toInt64(countIf(has(quality, 'clock_skew'))) AS n FROM core.usage
+    SELECT 'clock_skew' AS name, toInt64(
+        (SELECT countIf(has(quality, 'clock_skew')) FROM core.usage)
+        + (SELECT countIf(has(quality, 'clock_skew')) FROM core.activity)
+        + (SELECT countIf(has(quality, 'clock_skew')) FROM core.outcomes WHERE record = 'announced')) AS n
     UNION ALL
     SELECT 'dead', toInt64(sum(records)) FROM core.dead
     UNION ALL
     SELECT 'duplicates', sum(duplicate) FROM core.tallies
     UNION ALL
-    SELECT 'late', toInt64(countIf(late = 1)) FROM core.usage
+    SELECT 'late', toInt64(
+        (SELECT countIf(late = 1) FROM core.usage)
+        + (SELECT countIf(late = 1) FROM core.activity)
+        + (SELECT countIf(late = 1) FROM core.outcomes WHERE record = 'announced'))
     UNION ALL
     SELECT 'merged', toInt64(countIf(observational = 1)) FROM core.usage
     UNION ALL
@@ -17,7 +23,7 @@ SELECT name, n FROM
     UNION ALL
     SELECT 'revisions', toInt64(countIf(rev > 0)) FROM core.scores
     UNION ALL
-    SELECT 'unpriced', toInt64(countIf(cost_basis = 'unpriced')) FROM core.usage
+    SELECT 'unpriced', toInt64(countIf(has(quality, 'unpriced_model') AND observational = 0)) FROM core.usage
 )
 ORDER BY name
 FORMAT TSV

@@ -82,6 +82,10 @@ type Totals struct {
 	// Delayed records reach windows that have been emitted already, and are not
 	// late.
 	Delayed int64 `json:"delayed"`
+	// Unpriced records count and have a model without a price; Reverted is how
+	// many outcomes lose their credit.
+	Unpriced int64 `json:"unpriced"`
+	Reverted int64 `json:"reverted"`
 	// Requests is how many requests are sent, repetitions included.
 	Requests int64 `json:"requests"`
 }
@@ -195,6 +199,9 @@ func (t *Truth) count(it *traffic.Item, at int64, late bool, u usage) {
 	if p := it.Session.Person; p != nil && p.Mapped() {
 		team = p.TeamAt(at)
 	}
+	if t.models[name].price == (rates{}) {
+		t.Totals.Unpriced++
+	}
 	add(t.usage, usageKey{hour: at - at%traffic.Hour, team: team, model: t.models[name].name}, u)
 	if late {
 		return
@@ -271,6 +278,7 @@ func (t *Truth) outcome(o *traffic.Outcome, at int64) {
 	switch {
 	case o.Reverted:
 		c.reverted++
+		t.Totals.Reverted++
 	case at+finalAfter <= t.finalW:
 		c.final++
 	default:

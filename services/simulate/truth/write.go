@@ -20,6 +20,9 @@ const (
 	TotalsFile   = "totals.tsv"
 	// LeastFile holds the counts that may be larger in the database.
 	LeastFile = "at_least.tsv"
+	// ProvokedFile says how many records provoke what; where that is not 0, the
+	// database must show some.
+	ProvokedFile = "provoked.tsv"
 )
 
 // Write writes the files into a directory.
@@ -31,6 +34,7 @@ func (t *Truth) Write(dir string) error {
 		OutcomesFile: t.printOutcomes,
 		TotalsFile:   t.printTotals,
 		LeastFile:    t.printLeast,
+		ProvokedFile: t.printProvoked,
 	} {
 		var b bytes.Buffer
 		render(&b)
@@ -124,6 +128,20 @@ func (t *Truth) printLeast(w *bytes.Buffer) {
 		"accepted":   t.Totals.Accepted,
 		"dead":       t.Totals.Rejected,
 		"duplicates": t.Totals.Duplicates,
+	})
+}
+
+func (t *Truth) printProvoked(w *bytes.Buffer) {
+	printCounts(w, map[string]int64{
+		"clock_skew": t.Totals.ClockSkew,
+		"dead":       t.Totals.Rejected,
+		"duplicates": t.Totals.Duplicates,
+		"late":       t.Totals.Late,
+		"merged":     t.Totals.Merged,
+		"rejected":   t.Totals.Rejected,
+		"reverted":   t.Totals.Reverted,
+		"revisions":  t.Totals.Delayed,
+		"unpriced":   t.Totals.Unpriced,
 	})
 }
 
