@@ -36,6 +36,6 @@
 //
 // A bad record goes to the dead-letter topic, acknowledged before its range is
 // done. Everything else is retried with the same bytes for ever; the partition
-// stands still meanwhile and says so (sink_stalled), the others go on. Nothing
+// stands still meanwhile and says so (goodhart_sink_stalled), the others go on. Nothing
 // is skipped, and no range is bisected.
 package chsink
