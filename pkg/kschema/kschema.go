@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -266,4 +267,35 @@ func Load(ctx context.Context, cl *kgo.Client) (Layout, error) {
 		}
 	}
 	return layout, errors.Join(errs...)
+}
+
+// Await is Load, tried again until a broker answers and `goodhart migrate` has
+// run; wait is told of each failure and of the pause after it. Only a layout
+// that contradicts the broker, or the end of ctx, is an error.
+func Await(ctx context.Context, cl *kgo.Client, wait func(err error, pause time.Duration)) (Layout, error) {
+	policy := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.RetryNotifyWithData(func() (Layout, error) {
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		layout, err := Load(attempt, cl)
+		if err != nil && !passing(err) {
+			return layout, backoff.Permanent(err)
+		}
+		return layout, err
+	}, backoff.WithContext(policy, ctx), wait)
+}
+
+// passing says whether an error of Load may go away by itself.
+func passing(err error) bool {
+	var ke *kerr.Error
+	switch {
+	case errors.Is(err, ErrNoMeta):
+		return true
+	case errors.As(err, &ke):
+		return ke.Retriable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return true
+	default:
+		return kgo.IsRetryableBrokerErr(err)
+	}
 }

@@ -69,6 +69,7 @@ func (c Config) port() (int, error) {
 // Run serves until ctx ends, then writes out what it holds. The data directory
 // belongs to one process: a second one gets an error.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
+	tel.NotReady("broker", "starting")
 	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
 	}

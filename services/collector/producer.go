@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -66,7 +65,9 @@ func openProducer(ctx context.Context, cfg Config, log *slog.Logger, m *metrics)
 		return nil, fmt.Errorf("open kafka client: %w", err)
 	}
 	defer probe.Close()
-	layout, err := awaitLayout(ctx, probe, log)
+	layout, err := kschema.Await(ctx, probe, func(err error, pause time.Duration) {
+		log.Warn("waiting for kafka", "error", err, "pause", pause)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -104,49 +105,6 @@ func openProducer(ctx context.Context, cfg Config, log *slog.Logger, m *metrics)
 		log:      log,
 		metrics:  m,
 	}, nil
-}
-
-// awaitLayout reads the layout as soon as a broker answers. Only a layout that
-// contradicts the broker stops the collector.
-func awaitLayout(ctx context.Context, client *kgo.Client, log *slog.Logger) (kschema.Layout, error) {
-	policy := backoff.NewExponentialBackOff()
-	policy.MaxInterval = 5 * time.Second
-	policy.MaxElapsedTime = 0
-	var layout kschema.Layout
-	read := func() error {
-		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		var err error
-		layout, err = kschema.Read(attempt, client)
-		if err != nil {
-			return err
-		}
-		layout, err = kschema.Load(attempt, client)
-		if err != nil && !transient(err) {
-			return backoff.Permanent(err)
-		}
-		return err
-	}
-	wait := func(err error, pause time.Duration) {
-		log.Warn("waiting for kafka", "error", err, "pause", pause)
-	}
-	if err := backoff.RetryNotify(read, backoff.WithContext(policy, ctx), wait); err != nil {
-		return kschema.Layout{}, fmt.Errorf("read partition layout: %w", err)
-	}
-	return layout, nil
-}
-
-// transient says whether an error of the layout check may go away by itself.
-func transient(err error) bool {
-	var ke *kerr.Error
-	switch {
-	case errors.As(err, &ke):
-		return ke.Retriable
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return true
-	default:
-		return kgo.IsRetryableBrokerErr(err)
-	}
 }
 
 // brokerLimits asks how large a batch each topic takes, so that batches stay

@@ -12,7 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var reference = regexp.MustCompile(`\$\{([A-Z_][A-Z0-9_]*)\}`)
+// reference finds ${NAME}, and comments, in which it means nothing.
+var reference = regexp.MustCompile(`(?m)(?:^|\s)#.*$|\$\{([A-Z_][A-Z0-9_]*)\}`)
 
 // Load decodes the YAML file at path into the struct that into points to, over
 // the defaults it already holds. ${NAME} stands for an environment variable, so
@@ -29,6 +30,9 @@ func Load(path string, into any, getenv func(string) (string, bool)) error {
 	var missing []error
 	raw = reference.ReplaceAllFunc(raw, func(m []byte) []byte {
 		name := string(reference.FindSubmatch(m)[1])
+		if name == "" {
+			return m
+		}
 		value, ok := getenv(name)
 		if !ok {
 			missing = append(missing, fmt.Errorf("config %s: environment variable %s is not set", path, name))
@@ -58,4 +62,20 @@ func decode(path string, raw []byte, into any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// Under puts a key in front of each problem that err joins.
+func Under(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s.%w", key, err)
+	}
+	var problems []error
+	for _, problem := range joined.Unwrap() {
+		problems = append(problems, Under(key, problem))
+	}
+	return errors.Join(problems...)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,4 +52,21 @@ func TestLoadRefuses(t *testing.T) {
 	f("count: many\n", "cannot unmarshal")
 	f("name: ${NOPE}\ncount: ${NADA}\n", "NADA is not set")
 	f("name: [\n", "c.yaml")
+}
+
+func TestCommentsHoldNoReferences(t *testing.T) {
+	var got sample
+	if err := Load(write(t, "# take it from ${NOWHERE}\nname: a#b # or ${ELSEWHERE}\n"), &got, env); err != nil || got.Name != "a#b" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestUnder(t *testing.T) {
+	err := Under("rules", errors.Join(errors.New("a: 1"), errors.Join(errors.New("b: 2"), errors.New("c: 3"))))
+	if want := "rules.a: 1\nrules.b: 2\nrules.c: 3"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := Under("rules", nil); err != nil {
+		t.Errorf("nothing became %v", err)
+	}
 }

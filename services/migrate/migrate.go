@@ -15,6 +15,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/clickhouse"
+	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/prices"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -38,18 +39,22 @@ type Config struct {
 
 // Default suits one broker and one server.
 func Default() Config {
+	tables := schema.Default()
+	// The embedded rendering has no reader role and no row policies: nobody gets
+	// it by forgetting a key.
+	tables.Kind = schema.Single
 	return Config{
 		Kafka:       kafka.Config{Brokers: []string{"127.0.0.1:9092"}},
 		Partitions:  kschema.DefaultCounts(),
 		Replication: -1,
 		ClickHouse:  clickhouse.Config{DSN: "http://default@127.0.0.1:8123/default"},
-		Schema:      schema.Default(),
+		Schema:      tables,
 	}
 }
 
 // Validate reports every problem, each with its key.
 func (c Config) Validate() error {
-	return errors.Join(c.Kafka.Validate(), c.Partitions.Validate(), c.ClickHouse.Validate(), c.Schema.Validate())
+	return errors.Join(c.Kafka.Validate(), c.Partitions.Validate(), c.ClickHouse.Validate(), config.Under("schema", c.Schema.Validate()))
 }
 
 // Run migrates Kafka, then ClickHouse, then publishes the prices.

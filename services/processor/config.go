@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/ledger"
+	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 )
 
@@ -99,10 +100,7 @@ func (c Config) Validate() error {
 	bad(c.SnapshotPeriod < time.Second, "snapshot_period", c.SnapshotPeriod, "1s or more")
 	bad(c.MergeMemory < 1<<20, "merge_memory", c.MergeMemory, "1 MiB or more")
 	bad(c.Rules.MinimumGroup < 5, "rules.minimum_group", c.Rules.MinimumGroup, "5 or more")
-	if err := c.Rules.ledger(0, 1).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("rules.%w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, config.Under("rules", c.Rules.ledger(0, 1).Validate()))...)
 }
 
 func (r Rules) ledger(partition, partitions int32) ledger.Config {

@@ -6,6 +6,7 @@ package processor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
@@ -26,7 +27,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	for _, name := range cfg.Folds {
 		tel.NotReady("fold "+name, "no partition restored yet")
 	}
-	layout, err := layoutOf(ctx, cfg)
+	layout, err := layoutOf(ctx, cfg, tel)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // a stop during the start is a stop
 	}
@@ -55,13 +56,15 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	return group.Wait()
 }
 
-func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
+func layoutOf(ctx context.Context, cfg Config, tel *probe.Telemetry) (kschema.Layout, error) {
 	cl, err := kgo.NewClient(cfg.client()...)
 	if err != nil {
 		return kschema.Layout{}, fmt.Errorf("open client: %w", err)
 	}
 	defer cl.Close()
-	return kschema.Load(ctx, cl)
+	return kschema.Await(ctx, cl, func(err error, pause time.Duration) {
+		tel.Log.Warn("waiting for kafka", "error", err, "pause", pause)
+	})
 }
 
 func stage(name string, rules Rules, layout kschema.Layout, observe func(int32, machine.Machine)) fold.Stage {

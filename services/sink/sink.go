@@ -29,7 +29,7 @@ import (
 // within a batch as the table sorts.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	tel.NotReady("sink", "starting")
-	layout, err := layoutOf(ctx, cfg)
+	layout, err := layoutOf(ctx, cfg, tel)
 	if err != nil {
 		return err
 	}
@@ -65,13 +65,16 @@ func connect(ctx context.Context, cfg Config, tel *probe.Telemetry) (driver.Conn
 	})
 }
 
-func layoutOf(ctx context.Context, cfg Config) (kschema.Layout, error) {
+func layoutOf(ctx context.Context, cfg Config, tel *probe.Telemetry) (kschema.Layout, error) {
 	cl, err := kgo.NewClient(cfg.Kafka.Options()...)
 	if err != nil {
 		return kschema.Layout{}, fmt.Errorf("open kafka: %w", err)
 	}
 	defer cl.Close()
-	layout, err := kschema.Load(ctx, cl)
+	layout, err := kschema.Await(ctx, cl, func(err error, _ time.Duration) {
+		tel.NotReady("sink", err.Error())
+		tel.Log.WarnContext(ctx, "wait for kafka", "error", err)
+	})
 	if err != nil {
 		return kschema.Layout{}, fmt.Errorf("partition counts: %w", err)
 	}
