@@ -30,6 +30,10 @@ import (
 // not run.
 var ErrNoMeta = errors.New("kafka: no partition counts in " + schemas.TopicMeta + ": run goodhart migrate")
 
+// ErrContradicted means that the broker's partition counts are not those on
+// record: somebody changed a topic.
+var ErrContradicted = errors.New("partition counts are not those on record")
+
 // Counts is how many partitions the topics of a stage get.
 type Counts struct {
 	// Events is for events.v1, at least 1.
@@ -266,7 +270,10 @@ func Load(ctx context.Context, cl *kgo.Client) (Layout, error) {
 			errs = append(errs, fmt.Errorf("topic %s has %d partitions on the broker and %d on record: restore the topic, or migrate to a new generation", name, have, want))
 		}
 	}
-	return layout, errors.Join(errs...)
+	if len(errs) > 0 {
+		return layout, fmt.Errorf("%w: %w", ErrContradicted, errors.Join(errs...))
+	}
+	return layout, nil
 }
 
 // Await is Load, tried again until a broker answers and `goodhart migrate` has
@@ -278,24 +285,9 @@ func Await(ctx context.Context, cl *kgo.Client, wait func(err error, pause time.
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		layout, err := Load(attempt, cl)
-		if err != nil && !passing(err) {
+		if errors.Is(err, ErrContradicted) {
 			return layout, backoff.Permanent(err)
 		}
 		return layout, err
 	}, backoff.WithContext(policy, ctx), wait)
-}
-
-// passing says whether an error of Load may go away by itself.
-func passing(err error) bool {
-	var ke *kerr.Error
-	switch {
-	case errors.Is(err, ErrNoMeta):
-		return true
-	case errors.As(err, &ke):
-		return ke.Retriable
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return true
-	default:
-		return kgo.IsRetryableBrokerErr(err)
-	}
 }
