@@ -50,6 +50,9 @@ func openEngine(cfg Config) (*engine, error) {
 }
 
 func (e *engine) start(path string, cfg Config) error {
+	if err := forgetDangling(path); err != nil {
+		return err
+	}
 	lib, err := chdb.Open(cfg.Library)
 	if errors.Is(err, chdb.ErrMissing) {
 		return fmt.Errorf("%w: run `make tools` to fetch it, or set CLICKHOUSE_DSN to use a ClickHouse server instead", err)
