@@ -67,7 +67,7 @@ const (
 // Topics lists every topic in the order of creation.
 func Topics() []Topic {
 	return []Topic{
-		{Name: TopicMeta, Stage: StageMeta, Compact: true},
+		{Name: TopicMeta, Stage: StageMeta},
 		{Name: TopicEvents, Stage: StageEvents, Retention: eventDays, LogAppendTime: true},
 		{Name: TopicLedgerState, Stage: StageEvents, Compact: true},
 		{Name: TopicFacts, Stage: StageFacts, Retention: 14 * day},

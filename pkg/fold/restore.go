@@ -56,7 +56,7 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 		return fatalError{fmt.Errorf("snapshot format %d, this program reads %d", h.Format, snapshotFormat)}
 	}
 	if committed != noOffset && committed != h.CommittedOffset {
-		return fatalError{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, h.CommittedOffset)}
+		return p.disagree(ctx, cfg, committed, h.CommittedOffset)
 	}
 	if len(h.NextSeq) != len(p.nextSeq) || p.merge != nil && len(h.UpstreamW) != len(p.merge.last) {
 		return fatalError{errors.New("partition counts differ from those of the state: they change only with a new generation")}
@@ -76,6 +76,65 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	return nil
 }
 
+// disagree says what to make of a state that is not at the group's offset. If the
+// group has moved since, the partition has another owner. A state that is behind
+// may be a commit whose markers have not reached the state topic yet: transaction
+// markers arrive partition by partition. Only a state that stays apart from a
+// group that stands still is an error that a new session cannot mend.
+func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state int64) error {
+	for range markerPatience {
+		now, err := groupOffset(ctx, cfg, p.id)
+		if err != nil {
+			return err
+		}
+		if now != committed {
+			return errors.New("another member has gone on with the partition")
+		}
+		if state > committed {
+			break
+		}
+		records, err := loadState(ctx, cfg, p.id)
+		if err != nil {
+			return err
+		}
+		h := &goodhartv1.SnapshotHeader{}
+		if err := h.UnmarshalVT(records[string(headerKey)]); err != nil {
+			return fatalError{fmt.Errorf("decode header: %w", err)}
+		}
+		if h.CommittedOffset != state {
+			return errors.New("the state has moved on, restore again")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return fatalError{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, state)}
+}
+
+// markerPatience is how many seconds the state may lag behind the group.
+const markerPatience = 10
+
+// groupOffset asks for the group's offset, waiting for transactions that are
+// being committed.
+func groupOffset(ctx context.Context, cfg *Config, id int32) (int64, error) {
+	adm, closeAdm, err := admin(cfg.Client)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAdm()
+	offsets, err := adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), cfg.Stage.Group, cfg.Stage.Input)
+	if err != nil {
+		return 0, fmt.Errorf("fetch offsets: %w", err)
+	}
+	at, ok := offsets.Lookup(cfg.Stage.Input, id)
+	if !ok || at.Err != nil {
+		return noOffset, at.Err
+	}
+	return at.At, nil
+}
+
 // replay folds the input from the restart offset to the committed one without
 // any output: it is all committed already.
 func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.SnapshotHeader, r replay) error {
@@ -83,7 +142,12 @@ func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	p.out.Silent = true
 	p.applied = r.from
 	span := span{topic: cfg.Stage.Input, partition: p.id, from: r.from, to: h.CommittedOffset}
-	err := span.read(ctx, cfg.Client, p.fold)
+	err := span.read(ctx, cfg.Client, func(batch []*kgo.Record) error {
+		if err := p.fold(batch); err != nil {
+			return fatalError{err}
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("replay %s from %d to %d: %w", cfg.Stage.Input, r.from, h.CommittedOffset, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,10 @@ type session struct {
 	txn     *kgo.GroupTransactSession
 
 	partitions map[int32]*partition
+	// healed counts the group offsets that were restored from the state.
+	healed int
+	// aborts counts the transactions aborted in a row.
+	aborts int
 	// stopped partitions had an output that Kafka refuses for good.
 	stopped map[int32]bool
 
@@ -32,6 +37,14 @@ type session struct {
 	revoked  map[int32]bool
 	handoff  bool // somebody waits for a rebalance
 }
+
+// transactionTimeout is when the brokers give up a transaction: an open one keeps
+// every read_committed consumer waiting.
+const transactionTimeout = 15 * time.Second
+
+// maxAborts in a row end a session: what does not pass by trying again at once
+// may pass after the pause before the next one.
+const maxAborts = 20
 
 // pollWait bounds a poll without records, so that assignments are noticed.
 const pollWait = 500 * time.Millisecond
@@ -57,21 +70,20 @@ func runSession(ctx context.Context, cfg *Config, m *metrics) error {
 		}
 	}()
 	for ctx.Err() == nil {
-		if err := s.turn(ctx); err != nil && ctx.Err() == nil {
+		// Never leave behind an error: records that came with it would be passed by.
+		if err := s.turn(ctx); err != nil {
 			return err
 		}
 	}
 	return s.leave(ctx)
 }
 
-// leave ends with a transaction over whatever has arrived: it carries the whole
-// state of its partitions, so that the next owner has nothing to replay. Without
-// records there is no commit that would fence a member the group has already
-// replaced, so an idle session leaves nothing behind.
+// leave ends with a transaction over what the next fetch brings: it carries the
+// whole state of the partitions in it, so that their next owner has nothing to
+// replay. A partition without records has no commit that would fence a member
+// the group has already replaced, so nothing is written for it.
 func (s *session) leave(ctx context.Context) error {
-	if err := s.settle(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
+	s.dropRevoked()
 	fetches, err := s.poll(context.WithoutCancel(ctx), pollWait, s.cfg.MaxRecords)
 	if err != nil || fetches.NumRecords() == 0 {
 		return err
@@ -85,10 +97,10 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumerGroup(s.cfg.Stage.Group),
 		kgo.ConsumeTopics(s.cfg.Stage.Input),
 		kgo.InstanceID(instance),
-		// Stable, so that a restart fences what its dead predecessor left open
-		// instead of waiting for the transaction to time out.
+		// Stable, so that the first transaction after a restart fences what a dead
+		// predecessor left open.
 		kgo.TransactionalID(instance),
-		kgo.TransactionTimeout(15 * time.Second),
+		kgo.TransactionTimeout(transactionTimeout),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
@@ -158,33 +170,58 @@ func (s *session) turn(ctx context.Context) error {
 		return nil
 	}
 	defer s.txn.AllowRebalance()
-	return s.transact(ctx, fetches)
+	if err := s.transact(ctx, fetches); err != nil {
+		return err
+	}
+	if s.aborts > maxAborts {
+		return fmt.Errorf("%d transactions in a row were aborted", s.aborts)
+	}
+	return nil
 }
 
 // settle drops partitions that were taken away and restores those that were
-// given.
+// given, one at a time: a restore takes a while, and what is assigned may change
+// meanwhile.
 func (s *session) settle(ctx context.Context) error {
+	for restored := false; ; restored = true {
+		s.dropRevoked()
+		id, committed, ok := s.nextAssigned()
+		if !ok && s.healed > 0 {
+			return fmt.Errorf("%d group offsets were restored, begin again from there", s.healed)
+		}
+		if !ok {
+			if restored && s.cfg.Ready != nil {
+				s.cfg.Ready()
+			}
+			return nil
+		}
+		s.drop(id)
+		if err := s.adopt(ctx, id, committed); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) dropRevoked() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id := range s.revoked {
 		s.drop(id)
 	}
 	clear(s.revoked)
-	assigned := s.assigned
-	s.assigned = map[int32]int64{}
-	s.mu.Unlock()
-	if len(assigned) == 0 {
-		return nil
+}
+
+// nextAssigned takes the smallest partition that waits to be restored.
+func (s *session) nextAssigned() (id int32, committed int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.assigned) == 0 {
+		return 0, 0, false
 	}
-	for _, id := range slices.Sorted(maps.Keys(assigned)) {
-		s.drop(id)
-		if err := s.adopt(ctx, id, assigned[id]); err != nil {
-			return err
-		}
-	}
-	if s.cfg.Ready != nil {
-		s.cfg.Ready()
-	}
-	return nil
+	id = slices.Min(slices.Collect(maps.Keys(s.assigned)))
+	committed = s.assigned[id]
+	delete(s.assigned, id)
+	return id, committed, true
 }
 
 func (s *session) drop(id int32) {
@@ -207,15 +244,40 @@ func (s *session) adopt(ctx context.Context, id int32, committed int64) error {
 	s.cfg.Log.Info("partition restored", "stage", s.cfg.Stage.Name, "partition", id, "offset", p.applied, "took", time.Since(began))
 	input := s.cfg.Stage.Input
 	if committed == noOffset && p.applied > 0 {
-		s.cfg.Log.Warn("group offset was missing, taken from the state", "stage", s.cfg.Stage.Name, "partition", id, "offset", p.applied)
-		s.txn.Client().SetOffsets(map[string]map[int32]kgo.EpochOffset{input: {id: {Epoch: -1, Offset: p.applied}}})
+		s.drop(id)
+		s.healed++
+		return s.commitMissing(ctx, id, p.applied)
 	}
 	s.txn.Client().ResumeFetchPartitions(map[string][]int32{input: {id}})
 	return nil
 }
 
-// poll returns the next records. Fetch errors that the client retries by itself
-// are logged; those it does not are returned.
+// commitMissing gives the group the offset it has lost, as this member. The
+// client has begun at the start of the partition by then: only a new session
+// begins at the offset.
+func (s *session) commitMissing(ctx context.Context, id int32, offset int64) error {
+	s.cfg.Log.Warn("group offset was missing, taken from the state", "stage", s.cfg.Stage.Name, "partition", id, "offset", offset)
+	var failed error
+	s.txn.Client().CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{s.cfg.Stage.Input: {id: {Epoch: -1, Offset: offset}}},
+		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+			failed = err
+			if resp == nil {
+				return
+			}
+			for _, t := range resp.Topics {
+				for _, p := range t.Partitions {
+					failed = errors.Join(failed, kerr.ErrorForCode(p.ErrorCode))
+				}
+			}
+		})
+	if failed != nil {
+		return fmt.Errorf("commit the offset of partition %d: %w", id, failed)
+	}
+	return nil
+}
+
+// poll returns the next records, and the fetch errors that the client does not
+// mend by itself.
 func (s *session) poll(ctx context.Context, wait time.Duration, limit int) (kgo.Fetches, error) {
 	pollCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

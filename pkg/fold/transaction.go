@@ -57,6 +57,10 @@ const redoLimit = 10 * time.Second
 // the committed offset is always the one the state is at.
 func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 	began := time.Now()
+	// A stop lets the transaction finish, but not wait for brokers that have
+	// given it up by now.
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout+5*time.Second)
+	defer cancel()
 	if err := s.txn.Begin(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
@@ -69,7 +73,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 	if err != nil {
 		return err
 	}
-	s.produce(ctx, sent, &failed)
+	s.produce(finish, sent, &failed)
 	for {
 		wait := time.Until(began.Add(s.cfg.Interval))
 		behind := s.behind()
@@ -81,7 +85,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 				return errors.New("the records of an aborted transaction did not come back")
 			}
 		}
-		more, err := s.poll(context.WithoutCancel(ctx), wait, s.cfg.MaxRecords)
+		more, err := s.poll(finish, wait, s.cfg.MaxRecords)
 		if err != nil {
 			return err
 		}
@@ -90,20 +94,20 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 			return err
 		}
 		total += n
-		s.produce(ctx, sent, &failed)
+		s.produce(finish, sent, &failed)
 	}
 	if err := s.snapshot(ctx.Err() != nil); err != nil {
 		return err
 	}
-	s.produce(ctx, sent, &failed)
+	s.produce(finish, sent, &failed)
 	s.metrics.size.Observe(float64(total))
-	return s.end(ctx, began, &failed)
+	return s.end(finish, began, &failed)
 }
 
 // behind reports whether a partition still reads again what it has folded.
 func (s *session) behind() bool {
 	for id, p := range s.partitions {
-		if len(p.pending) > 0 && p.polled < p.applied && !s.stopped[id] {
+		if (p.polled != 0 || len(p.pending) > 0) && p.polled < p.applied && !s.stopped[id] {
 			return true
 		}
 	}
@@ -119,7 +123,7 @@ func (s *session) produce(ctx context.Context, sent map[int32]int, failed *fault
 		for _, rec := range p.pending[sent[id]:] {
 			// A record that was sent before carries the client's marks of that time.
 			again := &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
-			s.txn.Produce(context.WithoutCancel(ctx), again, func(_ *kgo.Record, err error) {
+			s.txn.Produce(ctx, again, func(_ *kgo.Record, err error) {
 				if err != nil {
 					failed.add(id, err)
 				}
@@ -162,7 +166,6 @@ func (s *session) snapshot(leaving bool) error {
 
 // end commits if every record arrived, else aborts.
 func (s *session) end(ctx context.Context, began time.Time, failed *faults) error {
-	ctx = context.WithoutCancel(ctx)
 	// The client would commit although a record failed: it was asked to send
 	// what it could. Flush first, look, then decide.
 	if err := s.txn.Client().Flush(ctx); err != nil {
@@ -190,10 +193,15 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 	}
 	if !committed {
 		s.metrics.transactions.WithLabelValues("aborted").Inc()
+		s.aborts++
 		return nil
 	}
+	s.aborts = 0
 	s.metrics.transactions.WithLabelValues(result).Inc()
-	for _, p := range s.partitions {
+	for id, p := range s.partitions {
+		if s.stopped[id] {
+			continue
+		}
 		for _, rec := range p.pending {
 			s.metrics.emitted.WithLabelValues(rec.Topic).Inc()
 		}

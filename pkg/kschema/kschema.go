@@ -245,6 +245,9 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 			}
 		}
 	}
+	if meta == nil {
+		return Layout{}, ErrNoMeta
+	}
 	layout := Layout{Generation: meta.Generation, partitions: map[string]int32{}}
 	for _, t := range meta.Topics {
 		layout.partitions[t.Topic] = t.Partitions

@@ -82,7 +82,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return err
 	}
-	commits := journal{dir: cfg.Data}
+	commits := &journal{dir: cfg.Data}
 	undone, err := commits.recover()
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
@@ -202,6 +203,40 @@ func readAll(t *testing.T, listen string) map[int]int {
 				seen[n]++
 			}
 		}
+	}
+}
+
+// A commit that is refused writes nothing; a kill later must not take it for one
+// that was interrupted, and undo what was acknowledged since.
+func TestRefusedCommitUndoesNothing(t *testing.T) {
+	data, listen := t.TempDir(), freeAddress(t)
+	p := start(t, data, listen)
+	create(t, listen)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(listen), kgo.DefaultProduceTopic("t"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	put := func(n int) {
+		t.Helper()
+		for range n {
+			if err := cl.ProduceSync(t.Context(), kgo.StringRecord("1")).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(10)
+	end := kmsg.NewPtrEndTxnRequest()
+	end.TransactionalID, end.ProducerID, end.Commit = "fenced", 424242, true
+	if resp, err := end.RequestWith(t.Context(), cl); err != nil || resp.ErrorCode == 0 {
+		t.Fatalf("the commit of an unknown producer: %v, %v", resp, err)
+	}
+	put(100)
+	p.kill()
+	p = start(t, data, listen)
+	defer p.kill()
+	if got := readAll(t, listen)[1]; got != 110 || p.undone {
+		t.Errorf("%d of 110 acknowledged records are left, undone %v", got, p.undone)
 	}
 }
 

@@ -25,9 +25,18 @@ import (
 // like any other that a crash interrupts. Nobody was told that it had committed,
 // since the answer follows the entry in pids.log.
 //
+// The note is dropped when the next request arrives: the commit is over then,
+// however it was answered, and a refused one must not outlive what follows it.
+//
 // It relies on kfake handling one request at a time, on the order of these
 // writes, and on no other write coming between them.
-type journal struct{ dir string }
+type journal struct {
+	dir string
+	// noted says that the last request was a commit; the end of pids.log at that
+	// time is beside it.
+	noted bool
+	pids  int64
+}
 
 // sizes is what the journal notes: where every log ended.
 type sizes struct {
@@ -46,13 +55,16 @@ type segment struct {
 	Files map[string]int64 `json:"files"`
 }
 
-func (j journal) path() string { return filepath.Join(j.dir, "commit.json") }
+func (j *journal) path() string { return filepath.Join(j.dir, "commit.json") }
 
 // watch notes the sizes before every commit that the cluster handles. A commit
 // that cannot be noted is refused.
-func (j journal) watch(cluster *kfake.Cluster) {
-	cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+func (j *journal) watch(cluster *kfake.Cluster) {
+	cluster.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
+		if err := j.settle(); err != nil {
+			return nil, err, true // the connection ends; the request was not handled
+		}
 		end, ok := req.(*kmsg.EndTxnRequest)
 		if !ok || !end.Commit {
 			return nil, nil, false
@@ -66,8 +78,31 @@ func (j journal) watch(cluster *kfake.Cluster) {
 	})
 }
 
+// settle drops the note of a commit that has been answered.
+func (j *journal) settle() error {
+	if !j.noted {
+		return nil
+	}
+	if err := os.Remove(j.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop the note of a commit: %w", err)
+	}
+	j.noted = false
+	if size, _, err := stat(filepath.Join(j.dir, "pids.log")); err != nil || size != j.pids {
+		return err // the entry in pids.log says as much as the missing note
+	}
+	return syncDir(j.dir)
+}
+
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // note writes the journal; it is complete or absent, never half.
-func (j journal) note() error {
+func (j *journal) note() error {
 	s := sizes{Partitions: map[string]segment{}}
 	var err error
 	if s.PIDs, s.PIDsInode, err = stat(filepath.Join(j.dir, "pids.log")); err != nil {
@@ -89,7 +124,11 @@ func (j journal) note() error {
 	if err != nil {
 		return fmt.Errorf("encode journal: %w", err)
 	}
-	return replace(j.path(), b)
+	if err := replace(j.path(), b); err != nil {
+		return err
+	}
+	j.noted, j.pids = true, s.PIDs
+	return nil
 }
 
 // stat returns size and inode; a file that does not exist yet is empty.
@@ -162,7 +201,7 @@ func replace(path string, b []byte) error {
 
 // recover undoes a commit that the last process did not finish. It reports
 // whether there was one. Call it before the cluster opens the directory.
-func (j journal) recover() (bool, error) {
+func (j *journal) recover() (bool, error) {
 	b, err := os.ReadFile(j.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -180,15 +219,14 @@ func (j journal) recover() (bool, error) {
 	}
 	finished := size > s.PIDs || inode != s.PIDsInode
 	if !finished {
-		err = j.cut(s)
+		if err := j.cut(s); err != nil {
+			return false, fmt.Errorf("undo a commit: %w", err)
+		}
 	}
-	if err := errors.Join(err, os.Remove(j.path())); err != nil {
-		return false, fmt.Errorf("undo a commit: %w", err)
-	}
-	return !finished, nil
+	return !finished, os.Remove(j.path())
 }
 
-func (j journal) cut(s sizes) error {
+func (j *journal) cut(s sizes) error {
 	if err := shorten(filepath.Join(j.dir, "groups.log"), s.Groups); err != nil {
 		return err
 	}

@@ -95,6 +95,9 @@ func abortLeftovers(ctx context.Context, broker string, g *gate) error {
 	}
 	var markers []kadm.TxnMarkers
 	for _, producer := range producers {
+		if producer.Err != nil {
+			return fmt.Errorf("describe transaction %s: %w", producer.TxnID, producer.Err)
+		}
 		markers = append(markers, kadm.TxnMarkers{
 			ProducerID:    producer.ProducerID,
 			ProducerEpoch: producer.ProducerEpoch,
@@ -104,7 +107,9 @@ func abortLeftovers(ctx context.Context, broker string, g *gate) error {
 	if len(markers) == 0 {
 		return nil
 	}
-	if _, err := adm.WriteTxnMarkers(ctx, markers...); err != nil {
+	answers, err := adm.WriteTxnMarkers(ctx, markers...)
+	answers.EachPartition(func(p kadm.TxnMarkersPartitionResponse) { err = errors.Join(err, p.Err) })
+	if err != nil {
 		return fmt.Errorf("abort what a crash left open: %w", err)
 	}
 	return nil

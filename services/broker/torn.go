@@ -48,10 +48,15 @@ func cutTornBatches(data string) error {
 
 // align cuts a segment and its index to the batches that both hold in full.
 func align(stem string) error {
-	indexed, _, err := stat(stem + ".idx")
-	if err != nil {
+	stored, _, err := stat(stem + ".dat")
+	if err != nil || stored == 0 {
 		return err
 	}
+	info, err := os.Stat(stem + ".idx")
+	if err != nil {
+		return fmt.Errorf("index of segment: %w", err) // never cut a segment for want of its index
+	}
+	indexed := info.Size()
 	entries := indexed / indexEntry
 	f, err := os.Open(stem + ".dat")
 	if err != nil {

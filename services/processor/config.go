@@ -93,6 +93,7 @@ func (c Config) Validate() error {
 	}
 	bad(c.Instance == "", "instance", `""`, "a name")
 	bad(len(c.Folds) == 0, "folds", "[]", "one or more of ledger, subject, tenant")
+	bad(len(slices.Compact(slices.Sorted(slices.Values(c.Folds)))) != len(c.Folds), "folds", c.Folds, "a list without repetition")
 	for _, name := range c.Folds {
 		bad(!slices.Contains([]string{Ledger, Subject, Tenant}, name), "folds", name, "one of ledger, subject, tenant")
 	}

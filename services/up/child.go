@@ -72,14 +72,18 @@ func child(ctx context.Context, cfg Config, binary string, tel *probe.Telemetry,
 		return fmt.Errorf("start chserve: %w", err)
 	}
 	watch, stop := context.WithCancel(ctx)
-	defer stop()
+	watched := make(chan struct{})
 	go func() {
+		defer close(watched)
 		if ping(watch, cfg.ClickHouse) == nil {
 			tel.Ready("clickhouse")
 			ready()
 		}
 	}()
-	return cmd.Wait()
+	err := cmd.Wait()
+	stop()
+	<-watched
+	return err
 }
 
 // ping returns nil once the server answers.

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
@@ -57,6 +59,9 @@ func (p *pipeline) start(ctx context.Context, name string, run func(context.Cont
 	}()
 }
 
+// stopTimeout bounds how long a part may take to finish its work.
+const stopTimeout = time.Minute
+
 // stop ends the services against the order of their start: what feeds another
 // ends before it.
 func (p *pipeline) stop() error {
@@ -64,8 +69,13 @@ func (p *pipeline) stop() error {
 	for i := len(p.services) - 1; i >= 0; i-- {
 		s := p.services[i]
 		s.cancel()
-		if err := <-s.done; err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+		select {
+		case err := <-s.done:
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
+			}
+		case <-time.After(stopTimeout):
+			errs = append(errs, fmt.Errorf("%s: still at work %v after it was told to stop", s.name, stopTimeout))
 		}
 	}
 	return errors.Join(errs...)
@@ -100,6 +110,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 
 func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *probe.Telemetry) error {
 	brokers := kafka.Config{Brokers: []string{cfg.Broker}}
+	tel.NotReady("broker", "starting")
 	p.start(ctx, "broker", func(ctx context.Context) error {
 		c := broker.Default()
 		c.Listen, c.Data = cfg.Broker, filepath.Join(cfg.Data, "broker")
@@ -109,18 +120,16 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 	if cfg.DSN == "" {
 		tel.NotReady("clickhouse", "starting")
 		p.start(ctx, "clickhouse", func(ctx context.Context) error {
-			first := answered
-			return clickhouse(ctx, cfg, tel, func() {
-				if first != nil {
-					close(first)
-				}
-				first = nil
-			})
+			return clickhouse(ctx, cfg, tel, sync.OnceFunc(func() { close(answered) }))
 		})
 	} else {
 		close(answered)
 	}
 	if err := p.await(ctx, "clickhouse to answer", answered); err != nil {
+		return err
+	}
+	// Our own broker, not another that has its port: that one would end ours.
+	if err := p.awaitReady(ctx, tel, "broker"); err != nil {
 		return err
 	}
 	m := migrate.Default()
@@ -138,7 +147,7 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 		return collector.Run(ctx, collectorConfig(cfg, keys, brokers), tel)
 	})
 	tel.Ready("up")
-	return p.awaitReady(ctx, tel)
+	return p.awaitReady(ctx, tel, "")
 }
 
 // startTimeout bounds how long a part may take to come up: a large state is
@@ -158,12 +167,16 @@ func (p *pipeline) await(ctx context.Context, what string, event <-chan struct{}
 	}
 }
 
-// awaitReady waits until no component reports a reason not to be.
-func (p *pipeline) awaitReady(ctx context.Context, tel *probe.Telemetry) error {
+// awaitReady waits until no component of the given name, or none at all, reports
+// a reason not to be.
+func (p *pipeline) awaitReady(ctx context.Context, tel *probe.Telemetry, component string) error {
+	pending := func() []string {
+		return slices.DeleteFunc(tel.Pending(), func(reason string) bool { return !strings.HasPrefix(reason, component) })
+	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(startTimeout)
-	for len(tel.Pending()) > 0 {
+	for len(pending()) > 0 {
 		select {
 		case <-tick.C:
 		case err := <-p.failed:
@@ -171,7 +184,7 @@ func (p *pipeline) awaitReady(ctx context.Context, tel *probe.Telemetry) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline:
-			return fmt.Errorf("not ready after %v: %s", startTimeout, strings.Join(tel.Pending(), "; "))
+			return fmt.Errorf("not ready after %v: %s", startTimeout, strings.Join(pending(), "; "))
 		}
 	}
 	return nil

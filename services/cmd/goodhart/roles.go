@@ -99,8 +99,16 @@ func ignoreHelp(err error) error {
 func serve(ctx context.Context, admin string, run func(context.Context, *probe.Telemetry) error) error {
 	tel := probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	probes, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
 	group := errgroup.Group{}
-	group.Go(func() error { return tel.Serve(probes, admin) })
+	group.Go(func() error {
+		err := tel.Serve(probes, admin)
+		if err != nil { // a role that nobody can watch does not run
+			fail()
+		}
+		return err
+	})
 	group.Go(func() error {
 		defer stop()
 		return run(ctx, tel)
