@@ -51,19 +51,28 @@ func openSecrets(cfg Config) (secrets, error) {
 	return s, nil
 }
 
+// secretLength is that of 32 bytes in hex.
+const secretLength = 64
+
 // secret reads a secret of 32 random bytes in hex, making it the first time.
 func secret(path string) (string, error) {
 	b, err := os.ReadFile(path)
-	if err == nil {
+	switch {
+	case err == nil && len(b) != secretLength:
+		return "", fmt.Errorf("secret %s has %d characters, not %d: restore it, or remove it to get a new one", path, len(b), secretLength)
+	case err == nil:
 		return string(b), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	case !errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	var raw [32]byte
+	var raw [secretLength / 2]byte
 	_, _ = rand.Read(raw[:]) // never fails
 	text := hex.EncodeToString(raw[:])
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	// Whole or not at all: half a key would give everybody another pseudonym.
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		return "", fmt.Errorf("write secret: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		return "", fmt.Errorf("write secret: %w", err)
 	}
 	return text, nil
