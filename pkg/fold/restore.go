@@ -83,11 +83,11 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 // group that stands still is an error that a new session cannot mend.
 func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state int64) error {
 	for range markerPatience {
-		now, err := groupOffset(ctx, cfg, p.id)
+		offsets, err := groupOffsets(ctx, cfg)
 		if err != nil {
 			return err
 		}
-		if now != committed {
+		if at, ok := offsets.Lookup(cfg.Stage.Input, p.id); !ok || at.At != committed {
 			return errors.New("another member has gone on with the partition")
 		}
 		if state > committed {
@@ -116,23 +116,22 @@ func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state 
 // markerPatience is how many seconds the state may lag behind the group.
 const markerPatience = 10
 
-// groupOffset asks for the group's offset, waiting for transactions that are
+// groupOffsets asks for the group's offsets, waiting for transactions that are
 // being committed.
-func groupOffset(ctx context.Context, cfg *Config, id int32) (int64, error) {
+func groupOffsets(ctx context.Context, cfg *Config) (kadm.OffsetResponses, error) {
 	adm, closeAdm, err := admin(cfg.Client)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer closeAdm()
 	offsets, err := adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), cfg.Stage.Group, cfg.Stage.Input)
+	if err == nil {
+		err = offsets.Error()
+	}
 	if err != nil {
-		return 0, fmt.Errorf("fetch offsets: %w", err)
+		return nil, fmt.Errorf("fetch offsets: %w", err)
 	}
-	at, ok := offsets.Lookup(cfg.Stage.Input, id)
-	if !ok || at.Err != nil {
-		return noOffset, at.Err
-	}
-	return at.At, nil
+	return offsets, nil
 }
 
 // replay folds the input from the restart offset to the committed one without

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -224,14 +223,9 @@ func (s *session) stop(id int32, err error) {
 // confirmed asks the broker whether a commit whose outcome the client does not
 // know took effect: the group's offsets were part of it.
 func (s *session) confirmed(ctx context.Context) (bool, error) {
-	adm, closeAdm, err := admin(s.cfg.Client)
+	offsets, err := groupOffsets(ctx, s.cfg)
 	if err != nil {
 		return false, err
-	}
-	defer closeAdm()
-	offsets, err := adm.FetchOffsetsForTopics(kadm.RequireStable(ctx), s.cfg.Stage.Group, s.cfg.Stage.Input)
-	if err != nil {
-		return false, fmt.Errorf("fetch offsets: %w", err)
 	}
 	forward := map[int32]kgo.EpochOffset{}
 	for id, p := range s.partitions {
@@ -239,7 +233,7 @@ func (s *session) confirmed(ctx context.Context) (bool, error) {
 			continue
 		}
 		at, ok := offsets.Lookup(s.cfg.Stage.Input, id)
-		if !ok || at.Err != nil || at.At != p.applied {
+		if !ok || at.At != p.applied {
 			return false, nil
 		}
 		forward[id] = kgo.EpochOffset{Epoch: -1, Offset: p.applied}
