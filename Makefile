@@ -112,14 +112,18 @@ check-bench:
 .PHONY: tools
 tools: $(BIN)/golangci-lint $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto $(CHDB) $(VENV) ## Install the pinned tools and the ClickHouse engine
 
-$(BIN)/golangci-lint:
-	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
-$(BIN)/buf:
-	$(GO) install github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION)
-$(BIN)/protoc-gen-go:
-	$(GO) install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO)
-$(BIN)/protoc-gen-go-vtproto:
-	$(GO) install github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto@$(VTPROTO_VERSION)
+# A tool is built again when its pin changes: the stamp's name holds the version.
+define tool
+$(BIN)/$(1): $(BIN)/.$(1)-$(3)
+	$(GO) install $(2)@$(3)
+	@touch $$@
+$(BIN)/.$(1)-$(3):
+	@mkdir -p $(BIN) && rm -f $(BIN)/.$(1)-v* && touch $$@
+endef
+$(eval $(call tool,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,$(GOLANGCI_VERSION)))
+$(eval $(call tool,buf,github.com/bufbuild/buf/cmd/buf,$(BUF_VERSION)))
+$(eval $(call tool,protoc-gen-go,google.golang.org/protobuf/cmd/protoc-gen-go,$(PROTOC_GEN_GO)))
+$(eval $(call tool,protoc-gen-go-vtproto,github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto,$(VTPROTO_VERSION)))
 
 # The engine is 566 MB: it is fetched once and kept in .cache.
 $(CHDB):
