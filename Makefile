@@ -18,13 +18,18 @@ VTPROTO_VERSION   := v0.6.0
 CHDB_PACKAGE      := @chdb/lib-linux-x64-gnu
 CHDB_VERSION      := 26.7.3-stable.1
 CLICKHOUSE_CONNECT := 1.12.0
+# Peers to test against, from Debian: a Kafka client that is not ours (kcat with
+# its libraries), Prometheus with promtool, Alertmanager.
+DEBIAN_PACKAGES   := kcat librdkafka1 libyajl2 prometheus prometheus-alertmanager
 
 CHDB   := $(CACHE)/chdb/package/libchdb.so
 VENV   := $(CACHE)/venv/ready
+PEERS  := $(CACHE)/debian/ready
 GO     := go
 GOTEST := $(GO) test -p 2
 
 export GOBIN := $(BIN)
+export PATH := $(BIN):$(PATH)
 export GOFLAGS ?= -buildvcs=false
 
 .PHONY: help
@@ -37,7 +42,7 @@ build: ## Build goodhart and chserve into .bin
 	$(GO) build -o $(BIN)/chserve ./services/cmd/chserve
 
 .PHONY: test
-test: $(CHDB) $(VENV) ## Run every test, against the real engine and a real client
+test: $(CHDB) $(VENV) $(PEERS) ## Run every test, against the real engine and a real client
 	REQUIRE_TOOLS=1 $(GOTEST) -timeout 15m $(PACKAGES)
 
 .PHONY: race
@@ -59,7 +64,7 @@ tidy: ## Tidy the three modules
 
 .PHONY: gen
 gen: $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto ## Generate protobuf code and documentation
-	cd schemas && PATH="$(BIN):$$PATH" $(BIN)/buf generate
+	cd schemas && $(BIN)/buf generate
 	$(GO) generate $(PACKAGES)
 
 .PHONY: bench
@@ -110,7 +115,7 @@ check-bench:
 	$(GOTEST) -p 1 -run '^$$' -bench . -benchtime 1x -short $(PACKAGES)
 
 .PHONY: tools
-tools: $(BIN)/golangci-lint $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto $(CHDB) $(VENV) ## Install the pinned tools and the ClickHouse engine
+tools: $(BIN)/golangci-lint $(BIN)/buf $(BIN)/protoc-gen-go $(BIN)/protoc-gen-go-vtproto $(CHDB) $(VENV) $(PEERS) ## Install the pinned tools, the ClickHouse engine and the peers to test against
 
 # A tool is built again when its pin changes: the stamp's name holds the version.
 define tool
@@ -137,6 +142,19 @@ $(CHDB):
 $(VENV):
 	python3 -m venv $(CACHE)/venv
 	$(CACHE)/venv/bin/pip install --quiet --disable-pip-version-check clickhouse-connect==$(CLICKHOUSE_CONNECT)
+	@touch $@
+
+# Debian packages are unpacked into .cache, not installed: the machine stays as
+# it was. Anything already on the PATH under these names serves as well.
+$(PEERS):
+	@mkdir -p $(CACHE)/debian $(BIN)
+	@cd $(CACHE)/debian && for try in 1 2; do \
+	  apt-get -qq download $(DEBIAN_PACKAGES) 2>/dev/null && break; apt-get -qq update || true; \
+	done; for deb in *.deb; do dpkg -x $$deb root && rm $$deb; done || { \
+	  echo "These Debian packages could not be fetched: $(DEBIAN_PACKAGES)."; \
+	  echo "Install kcat, prometheus, promtool and prometheus-alertmanager by hand, touch $@ and run this again."; exit 1; }
+	@printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$$@"\n' '$(CACHE)/debian/root/usr/lib/x86_64-linux-gnu' '$(CACHE)/debian/root/usr/bin/kcat' > $(BIN)/kcat && chmod +x $(BIN)/kcat
+	@ln -sf $(CACHE)/debian/root/usr/bin/prom* $(CACHE)/debian/root/usr/bin/amtool $(BIN)/
 	@touch $@
 
 .PHONY: hooks
