@@ -56,7 +56,13 @@ func (f *fleet) start(t *testing.T, ready string, args ...string) {
 		t.Fatal(err)
 	}
 	f.running = append(f.running, cmd)
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("%v:\n%s", cmd.Args, text)
+		}
+	})
 	eventually(t, strings.Join(args, " "), func() bool { _, ok := get(t.Context(), ready); return ok })
 }
 
