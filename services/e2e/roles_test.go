@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -24,14 +25,22 @@ type fleet struct {
 	running  []*exec.Cmd
 }
 
+// address returns a loopback address that nobody listens on. It is below the
+// range from which the kernel takes the ports of outgoing connections: one of
+// those could take it before its process does.
 func (f *fleet) address(t *testing.T) string {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 16_000+rand.IntN(16_000))
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		return address
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 func (f *fleet) file(t *testing.T, name, text string) string {
