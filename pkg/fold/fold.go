@@ -46,9 +46,10 @@ type Stage struct {
 	Dead string
 	// New returns the machine of a partition, empty.
 	New func(partition int32) machine.Machine
-	// Observe is called about once a second with a machine at rest, for metrics;
-	// may be nil.
-	Observe func(partition int32, m machine.Machine)
+	// Observe is called with a machine at rest, for metrics: once it is restored,
+	// then about once a second, at last with nil when the partition has gone. It
+	// returns how many keys have state. May be nil.
+	Observe func(partition int32, m machine.Machine) (keys int)
 }
 
 // Config is what Run needs. Zero durations and sizes take the defaults named.
@@ -111,6 +112,7 @@ func (e fatalError) Unwrap() error { return e.error }
 func Run(ctx context.Context, cfg Config) error {
 	cfg.setDefaults()
 	m := newMetrics(cfg.Metrics, cfg.Stage.Name)
+	defer m.standings.keep(func(int32) bool { return false })
 	retry := backoff.NewExponentialBackOff(backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
 	for {
 		began := time.Now()
@@ -119,7 +121,7 @@ func Run(ctx context.Context, cfg Config) error {
 			return fmt.Errorf("%s fold: %w", cfg.Stage.Name, fatal.error)
 		}
 		if ctx.Err() != nil { // a stop in the middle of something is a stop
-			return nil //nolint:nilerr // what the stop interrupted is restored by the next start
+			return nil // what it interrupted is restored by the next start
 		}
 		if time.Since(began) > time.Minute {
 			retry.Reset()

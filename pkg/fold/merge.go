@@ -156,13 +156,15 @@ func (m *merge) oldest(otherwise int64) int64 {
 	return otherwise
 }
 
-// size returns the number of held records and how many bytes lie in files.
-func (m *merge) size() (records int, spilled int64) {
+// size returns the number of held records and their bytes in memory and in
+// files.
+func (m *merge) size() (records int, memory, spilled int64) {
 	for i := range m.queues {
 		records += m.queues[i].len()
+		memory += int64(m.queues[i].bytes)
 		spilled += m.queues[i].spilled()
 	}
-	return records, spilled
+	return records, memory, spilled
 }
 
 func (m *merge) close() {

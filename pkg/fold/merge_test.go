@@ -71,7 +71,7 @@ func TestMergeOrderIsThatOfTheStamps(t *testing.T) {
 				if err := m.push(rec); err != nil {
 					t.Fatal(err)
 				}
-				_, spilled := m.size()
+				_, _, spilled := m.size()
 				mostSpilled = max(mostSpilled, spilled)
 				if i%7 != 0 {
 					continue
@@ -149,7 +149,7 @@ func TestMergeWaitsOnDisk(t *testing.T) {
 	if err := m.release(count); err != nil || released != n-1 {
 		t.Errorf("released %d records, want %d, err %v", released, n-1, err)
 	}
-	if held, spilled := m.size(); held != 2 || spilled != 0 {
+	if held, _, spilled := m.size(); held != 2 || spilled != 0 {
 		t.Errorf("%d held, %d bytes spilled, want 2 and 0", held, spilled)
 	}
 }

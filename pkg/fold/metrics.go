@@ -2,26 +2,28 @@ package fold
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// metrics of one stage; partitions are a bounded label.
+// metrics of one stage; partitions are a bounded label. What stands still
+// between events is counted here, what changes with time is in standings.
 type metrics struct {
-	records       *prometheus.CounterVec // partition
-	emitted       *prometheus.CounterVec // topic
-	transactions  *prometheus.CounterVec // result: committed, aborted, confirmed
-	duration      prometheus.Histogram   // seconds per transaction
-	size          prometheus.Histogram   // input records per transaction
-	lag           *prometheus.GaugeVec   // partition, records
-	lagSeconds    *prometheus.GaugeVec   // partition
-	watermark     *prometheus.GaugeVec   // partition, Unix seconds
-	held          *prometheus.GaugeVec   // partition
-	spilled       *prometheus.GaugeVec   // partition, bytes
-	stalled       *prometheus.GaugeVec   // partition, 0 or 1
-	stopped       *prometheus.GaugeVec   // partition, 0 or 1
-	snapshotBytes prometheus.Counter
-	restores      prometheus.Counter
-	restoreTime   prometheus.Histogram
-	sessions      prometheus.Counter
+	records        *prometheus.CounterVec // partition
+	redone         *prometheus.CounterVec // partition
+	replayed       *prometheus.CounterVec // partition
+	emitted        *prometheus.CounterVec // topic
+	dead           *prometheus.CounterVec // reason
+	transactions   *prometheus.CounterVec // result: committed, confirmed, aborted
+	duration       prometheus.Histogram   // seconds per transaction
+	size           prometheus.Histogram   // input records per transaction
+	snapshotBytes  prometheus.Counter
+	restores       prometheus.Counter
+	restoredShards prometheus.Counter
+	restoreTime    prometheus.Histogram
+	sessions       prometheus.Counter
+	standings      *standings
 }
 
 func newMetrics(reg prometheus.Registerer, stage string) *metrics {
@@ -31,32 +33,45 @@ func newMetrics(reg prometheus.Registerer, stage string) *metrics {
 		reg.MustRegister(c)
 		return c
 	}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "goodhart_fold_" + name, Help: help, ConstLabels: labels}, []string{"partition"})
-		reg.MustRegister(g)
-		return g
-	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
 		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "goodhart_fold_" + name, Help: help, ConstLabels: labels, Buckets: buckets})
 		reg.MustRegister(h)
 		return h
 	}
-	return &metrics{
-		records:       counter("records_total", "Input records folded.", "partition"),
-		emitted:       counter("emitted_total", "Records in committed transactions.", "topic"),
-		transactions:  counter("transactions_total", "Transactions by result.", "result"),
-		duration:      histogram("transaction_seconds", "Time from the first record of a transaction to its end.", prometheus.ExponentialBuckets(0.01, 2, 12)),
-		size:          histogram("transaction_records", "Input records per transaction.", prometheus.ExponentialBuckets(1, 4, 10)),
-		lag:           gauge("lag_records", "High watermark minus next offset."),
-		lagSeconds:    gauge("lag_seconds", "Now minus the Kafka timestamp of the last record folded."),
-		watermark:     gauge("watermark_seconds", "Event-time watermark, Unix seconds."),
-		held:          gauge("merge_held_records", "Records that wait for the upstream watermarks."),
-		spilled:       gauge("merge_spilled_bytes", "Held records in temporary files."),
-		stalled:       gauge("watermark_stalled", "1 while the smallest upstream watermark has stood still for 60 s."),
-		stopped:       gauge("stopped", "1 for a partition stopped because Kafka refused its output for good."),
-		snapshotBytes: counter("snapshot_bytes_total", "Bytes of state written.").WithLabelValues(),
-		restores:      counter("restores_total", "Partitions restored.").WithLabelValues(),
-		restoreTime:   histogram("restore_seconds", "Time to restore a partition.", prometheus.ExponentialBuckets(0.01, 2, 14)),
-		sessions:      counter("sessions_reopened_total", "Sessions closed for an error and opened again.").WithLabelValues(),
+	m := &metrics{
+		records:        counter("records_total", "Input records folded, each counted once.", "partition"),
+		redone:         counter("redone_records_total", "Input records read again after an aborted transaction.", "partition"),
+		replayed:       counter("replayed_records_total", "Input records folded again, without output, to restore state.", "partition"),
+		emitted:        counter("emitted_total", "Records in committed transactions.", "topic"),
+		dead:           counter("dead_letters_total", "Dead letters in committed transactions.", "reason"),
+		transactions:   counter("transactions_total", "Transactions by result.", "result"),
+		duration:       histogram("transaction_seconds", "Time from the first record of a transaction to its end.", prometheus.ExponentialBuckets(0.01, 2, 12)),
+		size:           histogram("transaction_records", "Input records per transaction.", prometheus.ExponentialBuckets(1, 4, 10)),
+		snapshotBytes:  counter("snapshot_bytes_total", "Bytes of state written.").WithLabelValues(),
+		restores:       counter("restores_total", "Partitions restored.").WithLabelValues(),
+		restoredShards: counter("restored_shards_total", "Shards of state loaded from snapshots; 256 a partition, or 1 where it is saved as a whole.").WithLabelValues(),
+		restoreTime:    histogram("restore_seconds", "Time to restore a partition.", prometheus.ExponentialBuckets(0.01, 2, 14)),
+		sessions:       counter("sessions_reopened_total", "Sessions closed for an error and opened again.").WithLabelValues(),
+		standings:      newStandings(labels),
+	}
+	for _, result := range []string{"committed", "confirmed", "aborted"} {
+		m.transactions.WithLabelValues(result) // a rate needs the 0 before the first
+	}
+	reg.MustRegister(m.standings)
+	return m
+}
+
+// committed counts what a transaction has written.
+func (m *metrics) committed(stage *Stage, records []*kgo.Record) {
+	for _, rec := range records {
+		m.emitted.WithLabelValues(rec.Topic).Inc()
+		if rec.Topic != stage.Dead {
+			continue
+		}
+		letter := &goodhartv1.DeadLetter{}
+		if err := letter.UnmarshalVT(rec.Value); err != nil {
+			letter.Reason = "unreadable"
+		}
+		m.dead.WithLabelValues(letter.Reason).Inc()
 	}
 }

@@ -49,9 +49,12 @@ type partition struct {
 	// snapshots writes the machine's state piece by piece.
 	snapshots snapshotter
 
-	observed     time.Time // when Stage.Observe last saw it
-	stalledSince time.Time // since when low has stood still
-	low          int64
+	// fresh and redone count the records folded for the first time, and read again
+	// after an abort, since they were last told.
+	fresh, redone int
+	restored      int       // shards loaded from snapshots
+	observed      time.Time // when Stage.Observe last saw it
+	keys          int       // what it said
 }
 
 func newPartition(cfg *Config, id int32) *partition {
@@ -61,7 +64,6 @@ func newPartition(cfg *Config, id int32) *partition {
 		count:     cfg.Partitions,
 		machine:   cfg.Stage.New(id),
 		announced: math.MinInt64,
-		low:       math.MinInt64,
 	}
 	if cfg.Stage.Upstreams > 0 {
 		p.merge = newMerge(cfg.Stage.Upstreams, cfg.MergeMemory, cfg.SpillDir)
@@ -86,8 +88,10 @@ func (p *partition) fold(records []*kgo.Record) error {
 	for _, rec := range records {
 		p.polled = rec.Offset + 1
 		if rec.Offset < p.applied {
+			p.redone++
 			continue
 		}
+		p.fresh++
 		p.applied = rec.Offset + 1
 		if err := p.take(rec); err != nil {
 			return err

@@ -68,6 +68,7 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	if err != nil {
 		return fatalError{err}
 	}
+	p.restored = r.shards
 	if err := p.replay(ctx, cfg, h, r); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,6 +37,7 @@ type session struct {
 	assigned map[int32]int64 // to restore, with the group's offset
 	revoked  map[int32]bool
 	handoff  bool // somebody waits for a rebalance
+	joined   bool // the group has said what is assigned
 }
 
 // transactionTimeout is when the brokers give up a transaction: an open one keeps
@@ -63,10 +65,15 @@ func runSession(ctx context.Context, cfg *Config, m *metrics) error {
 		return fatalError{fmt.Errorf("open session: %w", err)}
 	}
 	s.txn = txn
+	watchCtx, unwatch := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { s.watchEnds(watchCtx) })
 	defer func() {
+		unwatch()
+		watch.Wait()
 		txn.CloseAllowingRebalance()
-		for _, p := range s.partitions {
-			p.close()
+		for id := range s.partitions {
+			s.drop(id)
 		}
 	}()
 	for ctx.Err() == nil {
@@ -113,6 +120,9 @@ func (s *session) options() []kgo.Opt {
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, parts map[string][]int32) {
 			// Nothing may be fetched before its state is restored.
 			cl.PauseFetchPartitions(parts)
+			s.mu.Lock()
+			s.joined = true
+			s.mu.Unlock()
 		}),
 		kgo.OnOffsetsFetched(s.offsetsFetched),
 		kgo.OnPartitionsRevoked(s.partitionsRevoked),
@@ -185,6 +195,7 @@ func (s *session) turn(ctx context.Context) error {
 func (s *session) settle(ctx context.Context) error {
 	for restored := false; ; restored = true {
 		s.dropRevoked()
+		s.forget()
 		id, committed, ok := s.nextAssigned()
 		if !ok && s.healed > 0 {
 			return fmt.Errorf("%d group offsets were restored, begin again from there", s.healed)
@@ -228,8 +239,26 @@ func (s *session) drop(id int32) {
 	if p := s.partitions[id]; p != nil {
 		p.close()
 		delete(s.partitions, id)
+		if s.cfg.Stage.Observe != nil {
+			s.cfg.Stage.Observe(id, nil)
+		}
 	}
 	delete(s.stopped, id)
+}
+
+// forget ends the standing of partitions that are somebody else's. Those of a
+// session that broke stand until the group has said whose they are: nobody else
+// may have them, and then they do lag.
+func (s *session) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.joined {
+		return
+	}
+	s.metrics.standings.keep(func(id int32) bool {
+		_, waits := s.assigned[id]
+		return waits || s.partitions[id] != nil
+	})
 }
 
 func (s *session) adopt(ctx context.Context, id int32, committed int64) error {
@@ -241,6 +270,10 @@ func (s *session) adopt(ctx context.Context, id int32, committed int64) error {
 	s.partitions[id] = p
 	s.metrics.restores.Inc()
 	s.metrics.restoreTime.Observe(time.Since(began).Seconds())
+	s.metrics.restoredShards.Add(float64(p.restored))
+	s.metrics.replayed.WithLabelValues(strconv.Itoa(int(id))).Add(float64(p.fresh))
+	p.fresh = 0
+	s.tell(p, time.Now())
 	s.cfg.Log.Info("partition restored", "stage", s.cfg.Stage.Name, "partition", id, "offset", p.applied, "took", time.Since(began))
 	input := s.cfg.Stage.Input
 	if committed == noOffset && p.applied > 0 {
@@ -330,34 +363,68 @@ func (s *session) fold(fetches kgo.Fetches) (int, error) {
 	return records, nil
 }
 
+// observe tells how far a fetched partition reaches.
 func (s *session) observe(p *partition, f kgo.FetchTopicPartition) {
-	label := strconv.Itoa(int(p.id))
 	last := f.Records[len(f.Records)-1]
-	s.metrics.records.WithLabelValues(label).Add(float64(len(f.Records)))
-	s.metrics.lag.WithLabelValues(label).Set(float64(f.HighWatermark - last.Offset - 1))
-	s.metrics.lagSeconds.WithLabelValues(label).Set(time.Since(last.Timestamp).Seconds())
+	s.metrics.standings.tell(p.id, func(at *standing) {
+		at.next, at.end, at.known = last.Offset+1, max(at.end, f.HighWatermark), last.Timestamp
+	})
 }
 
-// gauges reports where a partition stands after a transaction.
-func (s *session) gauges(p *partition, now time.Time) {
+// tell reports where a partition stands.
+func (s *session) tell(p *partition, now time.Time) {
 	label := strconv.Itoa(int(p.id))
-	s.metrics.watermark.WithLabelValues(label).Set(float64(p.machine.W()) / 1000)
+	s.metrics.records.WithLabelValues(label).Add(float64(p.fresh))
+	s.metrics.redone.WithLabelValues(label).Add(float64(p.redone))
+	p.fresh, p.redone = 0, 0
 	if s.cfg.Stage.Observe != nil && now.Sub(p.observed) >= time.Second {
-		p.observed = now
-		s.cfg.Stage.Observe(p.id, p.machine)
+		p.observed, p.keys = now, s.cfg.Stage.Observe(p.id, p.machine)
 	}
-	if p.merge == nil {
-		return
+	w := p.machine.W()
+	low := w
+	var held int
+	var memory, spilled int64
+	if p.merge != nil {
+		held, memory, spilled = p.merge.size()
+		low = p.merge.low()
 	}
-	held, spilled := p.merge.size()
-	s.metrics.held.WithLabelValues(label).Set(float64(held))
-	s.metrics.spilled.WithLabelValues(label).Set(float64(spilled))
-	if low := p.merge.low(); low != p.low || p.stalledSince.IsZero() {
-		p.low, p.stalledSince = low, now
+	snapshot, size := p.snapshots.written()
+	s.metrics.standings.tell(p.id, func(at *standing) {
+		if at.low != low {
+			at.low, at.lowSince = low, now
+		}
+		at.w, at.held, at.memory, at.spilled = w, held, memory, spilled
+		at.stateBytes, at.stateKeys = size, p.keys
+		at.next, at.stopped = p.applied, s.stopped[p.id]
+		if !snapshot.IsZero() {
+			at.snapshot = snapshot
+		}
+	})
+}
+
+// endsPeriod is how often the ends of the input are asked for: no fetch tells
+// them while a partition is silent or stopped.
+const endsPeriod = 5 * time.Second
+
+// watchEnds keeps the ends of the input's partitions until ctx ends.
+func (s *session) watchEnds(ctx context.Context) {
+	adm := kadm.NewClient(s.txn.Client())
+	tick := time.NewTicker(endsPeriod)
+	defer tick.Stop()
+	for {
+		if offsets, err := adm.ListEndOffsets(ctx, s.cfg.Stage.Input); err == nil {
+			ends := map[int32]int64{}
+			offsets.Each(func(o kadm.ListedOffset) {
+				if o.Err == nil {
+					ends[o.Partition] = o.Offset
+				}
+			})
+			s.metrics.standings.ends(ends)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
-	stalled := 0.0
-	if now.Sub(p.stalledSince) > time.Minute {
-		stalled = 1
-	}
-	s.metrics.stalled.WithLabelValues(label).Set(stalled)
 }

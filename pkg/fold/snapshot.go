@@ -34,13 +34,17 @@ type snapshotter interface {
 	// load reads the newest records of a state partition, by key, into the
 	// machine, and returns where the replay starts.
 	load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error)
+	// written says when the oldest piece in force was written, as far as this
+	// process knows, and how many bytes all of them have.
+	written() (oldest time.Time, size int)
 }
 
 // replay is where and how a restored machine catches up.
 type replay struct {
-	from int64              // input offset
-	w    int64              // watermark there
-	at   []machine.Position // per shard: already in its snapshot
+	from   int64              // input offset
+	w      int64              // watermark there
+	at     []machine.Position // per shard: already in its snapshot
+	shards int                // loaded
 }
 
 // rolling snapshots shard by shard, each at its own position, all of them once
@@ -54,10 +58,12 @@ type rolling struct {
 	w       []int64
 	restart []int64
 	chunks  []int
+	sizes   []int // encoded, as last written
+	size    int   // sum of sizes
 
 	cursor     int
 	cycleStart time.Time
-	cycleBytes int
+	complete   time.Time     // start of the last cycle that is complete
 	stretch    time.Duration // period of the current cycle
 }
 
@@ -70,6 +76,7 @@ func newRolling(cfg *Config, shards int) *rolling {
 		w:       make([]int64, shards),
 		restart: make([]int64, shards),
 		chunks:  make([]int, shards),
+		sizes:   make([]int, shards),
 		stretch: cfg.SnapshotPeriod,
 	}
 	for i := range s.w {
@@ -89,11 +96,11 @@ func (s *rolling) next(p *partition, now time.Time, all bool) ([]*kgo.Record, er
 		s.cursor = 0
 	}
 	if s.cursor == len(s.at) || s.cycleStart.IsZero() {
-		s.stretch = max(s.period, time.Duration(float64(s.cycleBytes)/float64(s.rate)*float64(time.Second)))
+		s.stretch = max(s.period, time.Duration(float64(s.size)/float64(s.rate)*float64(time.Second)))
 		if !s.cycleStart.IsZero() && now.Sub(s.cycleStart) < s.stretch {
 			return nil, nil
 		}
-		s.cursor, s.cycleStart, s.cycleBytes = 0, now, 0
+		s.cursor, s.cycleStart = 0, now
 	}
 	// The first transaction of a cycle already takes a share.
 	due := 1 + int(float64(len(s.at))*float64(now.Sub(s.cycleStart))/float64(s.stretch))
@@ -108,7 +115,18 @@ func (s *rolling) next(p *partition, now time.Time, all bool) ([]*kgo.Record, er
 		}
 		records = append(records, shard...)
 	}
+	if s.cursor == len(s.at) {
+		s.complete = s.cycleStart
+	}
 	return records, nil
+}
+
+func (s *rolling) written() (oldest time.Time, size int) { return s.complete, s.size }
+
+// resize keeps the sum of the sizes.
+func (s *rolling) resize(shard, size int) {
+	s.size += size - s.sizes[shard]
+	s.sizes[shard] = size
 }
 
 func (s *rolling) shard(p *partition, shard int) ([]*kgo.Record, error) {
@@ -116,7 +134,7 @@ func (s *rolling) shard(p *partition, shard int) ([]*kgo.Record, error) {
 	s.w[shard] = p.machine.W()
 	s.restart[shard] = p.restartOffset()
 	data := p.machine.AppendShard(nil, shard)
-	s.cycleBytes += len(data)
+	s.resize(shard, len(data))
 	records, err := chunk(s.topic, p.id, "s/"+strconv.Itoa(shard), data, &goodhartv1.SnapshotChunk{
 		Format:        snapshotFormat,
 		Position:      positionProto(p.position),
@@ -142,6 +160,7 @@ func (s *rolling) describe(h *goodhartv1.SnapshotHeader) {
 }
 
 func (s *rolling) load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error) {
+	loaded := 0
 	for shard := range s.at {
 		first, data, n, err := unchunk("s/"+strconv.Itoa(shard), records)
 		if err != nil {
@@ -156,8 +175,10 @@ func (s *rolling) load(p *partition, h *goodhartv1.SnapshotHeader, records map[s
 		}
 		s.at[shard], s.w[shard] = positionOf(first.Position), first.W
 		s.restart[shard], s.chunks[shard] = first.RestartOffset, n
+		s.resize(shard, len(data))
+		loaded++
 	}
-	r := replay{from: h.RestartOffset, w: math.MaxInt64, at: s.at}
+	r := replay{from: h.RestartOffset, w: math.MaxInt64, at: s.at, shards: loaded}
 	for shard, offset := range s.restart {
 		if offset == r.from {
 			r.w = min(r.w, s.w[shard])
@@ -184,6 +205,7 @@ type whole struct {
 	coming      *goodhartv1.SnapshotChunk
 	comingCount int
 	started     time.Time
+	complete    time.Time // start of the epoch in force
 	bytes       int
 }
 
@@ -249,8 +271,10 @@ func (s *whole) encode(p *partition, now time.Time) error {
 func (s *whole) adopt() {
 	s.epoch++
 	s.position, s.w, s.restart = positionOf(s.coming.Position), s.coming.W, s.coming.RestartOffset
-	s.coming = nil
+	s.coming, s.complete = nil, s.started
 }
+
+func (s *whole) written() (oldest time.Time, size int) { return s.complete, s.bytes }
 
 func (s *whole) describe(h *goodhartv1.SnapshotHeader) {
 	h.RestartOffset = s.restart
@@ -280,8 +304,8 @@ func (s *whole) load(p *partition, h *goodhartv1.SnapshotHeader, records map[str
 	if err := p.machine.LoadShard(0, data); err != nil {
 		return replay{}, err
 	}
-	s.epoch, s.position, s.w = h.Epoch, positionOf(first.Position), first.W
-	return replay{from: h.RestartOffset, w: first.W, at: []machine.Position{s.position}}, nil
+	s.epoch, s.position, s.w, s.bytes = h.Epoch, positionOf(first.Position), first.W, len(data)
+	return replay{from: h.RestartOffset, w: first.W, at: []machine.Position{s.position}, shards: 1}, nil
 }
 
 func chunkKey(prefix string, i int) []byte { return []byte(prefix + "/" + strconv.Itoa(i)) }

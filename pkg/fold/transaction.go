@@ -158,7 +158,7 @@ func (s *session) snapshot(leaving bool) error {
 		p.pending = append(p.pending, append(records, &kgo.Record{
 			Topic: s.cfg.Stage.State, Partition: id, Key: headerKey, Value: header,
 		})...)
-		s.gauges(p, now)
+		s.tell(p, now)
 	}
 	return nil
 }
@@ -201,9 +201,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 		if s.stopped[id] {
 			continue
 		}
-		for _, rec := range p.pending {
-			s.metrics.emitted.WithLabelValues(rec.Topic).Inc()
-		}
+		s.metrics.committed(&s.cfg.Stage, p.pending)
 		clear(p.pending)
 		p.pending = p.pending[:0]
 	}
@@ -215,7 +213,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 // is; the other partitions go on.
 func (s *session) stop(id int32, err error) {
 	s.stopped[id] = true
-	s.metrics.stopped.WithLabelValues(fmt.Sprint(id)).Set(1)
+	s.metrics.standings.tell(id, func(at *standing) { at.stopped = true })
 	s.txn.Client().PauseFetchPartitions(map[string][]int32{s.cfg.Stage.Input: {id}})
 	s.cfg.Log.Error("partition stopped: its output is refused", "stage", s.cfg.Stage.Name, "partition", id, "error", err)
 }

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,51 +12,112 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/tenant"
 )
 
-// newMetrics returns what shows the state of the folds' machines, by partition.
-// Counts run since the partition was restored, so they are gauges.
-func newMetrics(reg prometheus.Registerer) func(partition int32, m machine.Machine) {
-	gauge := func(name, help string) func(string, float64) {
+// metrics of the folds' machines, by partition. What a machine counts runs since
+// the partition was restored: those counts are gauges.
+type metrics struct {
+	gauges map[string]*prometheus.GaugeVec // partition
+	late   *prometheus.CounterVec          // stage, class
+	rules  Rules
+}
+
+func newMetrics(reg prometheus.Registerer, rules Rules) *metrics {
+	m := &metrics{
+		gauges: map[string]*prometheus.GaugeVec{},
+		rules:  rules,
+		late: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "goodhart_fold_late_total",
+			Help: "Facts by when they came: ledger on_time, late (in no score); tenant dropped (a pane older than every window).",
+		}, []string{"stage", "class"}),
+	}
+	for name, help := range map[string]string{
+		"ledger_counted_records":           "Usage, activity and outcome facts that count, since the restore.",
+		"ledger_merged_records":            "Observational facts: another announcement of the same counts, since the restore.",
+		"ledger_duplicate_records":         "Records recognised by their event id, since the restore.",
+		"ledger_late_records":              "Facts too late for any score, since the restore.",
+		"ledger_seen_ids":                  "Event ids and requests remembered.",
+		"ledger_seen_bytes":                "Memory for them.",
+		"ledger_horizon_seconds":           "How long a re-send should be recognised.",
+		"ledger_effective_horizon_seconds": "How long a re-send is recognised where least is remembered.",
+		"ledger_held_records":              "Records held until a conversation's class is fixed.",
+		"subject_open_panes":               "Minutes of subjects that are not closed yet.",
+		"subject_open_subjects":            "Subjects with an open minute.",
+		"tenant_scopes":                    "Tenants, teams, models and tools with windows.",
+		"tenant_revisions":                 "Corrections of windows emitted, since the restore.",
+		"tenant_capped_cells":              "Cells counted under other: too many names, since the restore.",
+	} {
 		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "goodhart_" + name, Help: help}, []string{"partition"})
 		reg.MustRegister(g)
-		return func(partition string, v float64) { g.WithLabelValues(partition).Set(v) }
+		m.gauges[name] = g
 	}
-	var (
-		counted    = gauge("ledger_counted_records", "Usage, activity and outcome facts that count, since the restore.")
-		merged     = gauge("ledger_merged_records", "Observational facts: another announcement of the same counts, since the restore.")
-		duplicates = gauge("ledger_duplicate_records", "Records recognised by their event id, since the restore.")
-		late       = gauge("ledger_late_records", "Facts too late for any score, since the restore.")
-		seen       = gauge("ledger_seen_ids", "Event ids and requests remembered.")
-		seenBytes  = gauge("ledger_seen_bytes", "Memory for them.")
-		horizon    = gauge("ledger_effective_horizon_seconds", "How long a re-send is recognised where least is remembered.")
-		held       = gauge("ledger_held_records", "Records held until a conversation's class is fixed.")
-		panes      = gauge("subject_open_panes", "Minutes of subjects that are not closed yet.")
-		subjects   = gauge("subject_open_subjects", "Subjects with an open minute.")
-		scopes     = gauge("tenant_scopes", "Tenants, teams, models and tools with windows.")
-		revisions  = gauge("tenant_revisions", "Corrections of windows emitted, since the restore.")
-		capped     = gauge("tenant_capped_cells", "Cells counted under other: too many names, since the restore.")
-	)
-	return func(partition int32, m machine.Machine) {
-		p := strconv.Itoa(int(partition))
-		switch f := m.(type) {
-		case *ledger.Fold:
-			s := f.Stats()
-			counted(p, float64(s.Counted))
-			merged(p, float64(s.Merged))
-			duplicates(p, float64(s.Duplicates))
-			late(p, float64(s.Late))
-			seen(p, float64(s.SeenIDs))
-			seenBytes(p, float64(s.SeenBytes))
-			horizon(p, s.EffectiveHorizon.Seconds())
-			held(p, float64(s.HeldRecords))
-		case *subject.Fold:
-			s := f.Stats()
-			panes(p, float64(s.OpenPanes))
-			subjects(p, float64(s.Subjects))
-		case *tenant.Fold:
-			s := f.Stats()
-			scopes(p, float64(s.Scopes))
-			revisions(p, float64(s.Revisions))
-			capped(p, float64(s.Capped))
+	reg.MustRegister(m.late)
+	return m
+}
+
+// observer returns what a stage calls with its machines (fold.Stage.Observe).
+func (m *metrics) observer(stage string) func(partition int32, f machine.Machine) (keys int) {
+	r := &reading{metrics: m, stage: stage, before: map[int32]map[string]uint64{}, shown: map[string]bool{}}
+	return r.read
+}
+
+// reading is how one stage's machines are read, by one goroutine.
+type reading struct {
+	*metrics
+
+	stage  string
+	before map[int32]map[string]uint64 // by partition and class
+	shown  map[string]bool             // gauges of this stage
+}
+
+func (r *reading) read(partition int32, f machine.Machine) (keys int) {
+	p := strconv.Itoa(int(partition))
+	set := func(name string, v float64) {
+		r.gauges[name].WithLabelValues(p).Set(v)
+		r.shown[name] = true
+	}
+	switch f := f.(type) {
+	case nil:
+		for name := range maps.Keys(r.shown) {
+			r.gauges[name].DeleteLabelValues(p)
+		}
+		delete(r.before, partition)
+	case *ledger.Fold:
+		s := f.Stats()
+		set("ledger_counted_records", float64(s.Counted))
+		set("ledger_merged_records", float64(s.Merged))
+		set("ledger_duplicate_records", float64(s.Duplicates))
+		set("ledger_late_records", float64(s.Late))
+		set("ledger_seen_ids", float64(s.SeenIDs))
+		set("ledger_seen_bytes", float64(s.SeenBytes))
+		set("ledger_horizon_seconds", r.rules.Horizon.Seconds())
+		set("ledger_effective_horizon_seconds", s.EffectiveHorizon.Seconds())
+		set("ledger_held_records", float64(s.HeldRecords))
+		r.count(partition, map[string]uint64{"on_time": s.Counted + s.Merged - s.Late, "late": s.Late})
+		return s.SeenIDs + s.Conversations + s.ObjectNames
+	case *subject.Fold:
+		s := f.Stats()
+		set("subject_open_panes", float64(s.OpenPanes))
+		set("subject_open_subjects", float64(s.Subjects))
+		return int(s.Subjects)
+	case *tenant.Fold:
+		s := f.Stats()
+		set("tenant_scopes", float64(s.Scopes))
+		set("tenant_revisions", float64(s.Revisions))
+		set("tenant_capped_cells", float64(s.Capped))
+		r.count(partition, map[string]uint64{"dropped": uint64(s.TooOld)})
+		return int(s.Scopes + s.People)
+	}
+	return 0
+}
+
+// count adds what a machine has counted since it was read before. The first
+// reading is that of a restore: what the replay counted was counted already.
+func (r *reading) count(partition int32, now map[string]uint64) {
+	before, again := r.before[partition]
+	for class, n := range now {
+		c := r.late.WithLabelValues(r.stage, class)
+		if again {
+			c.Add(float64(n - before[class]))
 		}
 	}
+	r.before[partition] = now
 }

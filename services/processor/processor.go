@@ -34,12 +34,12 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return err
 	}
-	observe := newMetrics(tel.Metrics)
+	m := newMetrics(tel.Metrics, cfg.Rules)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range cfg.Folds {
 		group.Go(func() error {
 			return fold.Run(ctx, fold.Config{
-				Stage:          stage(name, cfg.Rules, layout, observe),
+				Stage:          stage(name, cfg.Rules, layout, m.observer(name)),
 				Client:         cfg.client(),
 				Partitions:     layout.Partitions,
 				Instance:       cfg.Instance,
@@ -67,7 +67,7 @@ func layoutOf(ctx context.Context, cfg Config, tel *probe.Telemetry) (kschema.La
 	})
 }
 
-func stage(name string, rules Rules, layout kschema.Layout, observe func(int32, machine.Machine)) fold.Stage {
+func stage(name string, rules Rules, layout kschema.Layout, observe func(int32, machine.Machine) int) fold.Stage {
 	switch name {
 	case Ledger:
 		return fold.Stage{
