@@ -18,23 +18,42 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/goodhartlabs/goodhart/pkg/tracing"
 )
+
+// Registry takes what a role counts and tells it to who asks.
+type Registry interface {
+	prometheus.Registerer
+	prometheus.Gatherer
+}
 
 // Telemetry is handed to every role's Run. Safe for concurrent use.
 type Telemetry struct {
 	Log     *slog.Logger
-	Metrics *prometheus.Registry
+	Metrics Registry
+	// Tracer makes spans; nil, as New leaves it, makes none.
+	Tracer *tracing.Tracer
 
 	mu     sync.Mutex
 	states map[string]string // component → why it is not ready; "" when ready
+	disks  *disks
 }
 
-// New returns telemetry that logs to log, with the Go and process collectors.
-func New(log *slog.Logger) *Telemetry {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &Telemetry{Log: log, Metrics: reg, states: map[string]string{}}
+// New returns telemetry that logs to log and shows the Go runtime, the process,
+// the build and the disks that roles write to.
+func New(log *slog.Logger) *Telemetry { return NewWith(log, prometheus.NewRegistry()) }
+
+// NewWith is New with a registry of the caller's.
+func NewWith(log *slog.Logger, reg Registry) *Telemetry {
+	t := &Telemetry{Log: log, Metrics: reg, states: map[string]string{}, disks: newDisks()}
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), t.disks)
+	return t
 }
+
+// WatchDisk shows the room on the disk that holds path, a directory that need not
+// exist yet.
+func (t *Telemetry) WatchDisk(path string) { t.disks.watch(path) }
 
 // Ready marks a component as ready.
 func (t *Telemetry) Ready(component string) { t.set(component, "") }

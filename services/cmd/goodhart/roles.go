@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -84,7 +85,7 @@ func of[C configuration](
 		if err := cfg.Validate(); err != nil || *check {
 			return err
 		}
-		return serve(ctx, admin(&cfg), func(ctx context.Context, tel *probe.Telemetry) error { return run(ctx, cfg, tel) })
+		return serve(ctx, name, admin(&cfg), func(ctx context.Context, tel *probe.Telemetry) error { return run(ctx, cfg, tel) })
 	}}
 }
 
@@ -95,9 +96,23 @@ func ignoreHelp(err error) error {
 	return err
 }
 
+// flushTraces is how long the end of a role waits for the last traces.
+const flushTraces = 5 * time.Second
+
 // serve runs a role beside its probes; the probes end with it.
-func serve(ctx context.Context, admin string, run func(context.Context, *probe.Telemetry) error) error {
+func serve(ctx context.Context, name, admin string, run func(context.Context, *probe.Telemetry) error) error {
 	tel := probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	var err error
+	if tel.Tracer, err = probe.OpenTracer(ctx, name, os.LookupEnv); err != nil {
+		return err
+	}
+	defer func() {
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTraces)
+		defer cancel()
+		if err := tel.Tracer.Close(flush); err != nil {
+			tel.Log.Warn("traces were lost", "error", err)
+		}
+	}()
 	probes, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
@@ -140,7 +155,7 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 	if err := cfg.Validate(); err != nil || *check {
 		return err
 	}
-	return serve(ctx, cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return up.Run(ctx, cfg, tel) })
+	return serve(ctx, "up", cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return up.Run(ctx, cfg, tel) })
 }
 
 func runSimulate(ctx context.Context, args []string, out io.Writer) error {
