@@ -14,7 +14,6 @@ type batch struct {
 	blocks  []*Block
 	records int
 	begun   time.Time // of the first row or dead letter
-	newest  time.Time // of the last record
 	// complete says that a replayed range has all its records.
 	complete bool
 
@@ -22,27 +21,31 @@ type batch struct {
 	split   bool
 	durable time.Time // when the intent was last committed; zero if never
 	dead    []*kgo.Record
-	buried  bool   // the dead letters are acknowledged
-	stored  []bool // per block
+	buried  bool         // the dead letters are acknowledged
+	stored  []bool       // per block
+	found   []comparison // per block, as it was first seen
 }
 
 func newBatch(st Stream, o Origin) *batch {
 	d := st.Open(o)
 	blocks := d.Blocks()
-	return &batch{decoder: d, blocks: blocks, stored: make([]bool, len(blocks))}
+	return &batch{decoder: d, blocks: blocks, stored: make([]bool, len(blocks)), found: make([]comparison, len(blocks))}
 }
 
 // add decodes a record. An error says that the record is bad; nothing of it is
 // in the batch then but its offset.
 func (b *batch) add(rec *kgo.Record) error {
+	b.records++
+	b.last = rec.Offset
+	if rec.Attrs.IsControl() {
+		return nil
+	}
 	var marks [16]int
 	at := marks[:0]
 	for _, bl := range b.blocks {
 		bl.at = rec.Offset
 		at = append(at, bl.Rows())
 	}
-	b.records++
-	b.last, b.newest = rec.Offset, rec.Timestamp
 	err := b.decoder.Decode(rec)
 	if err != nil {
 		for i, bl := range b.blocks {
@@ -97,7 +100,8 @@ func (b *batch) reset() {
 		b.stored[i] = false
 	}
 	clear(b.dead)
-	*b = batch{decoder: b.decoder, blocks: b.blocks, stored: b.stored, dead: b.dead[:0]}
+	clear(b.found)
+	*b = batch{decoder: b.decoder, blocks: b.blocks, stored: b.stored, found: b.found, dead: b.dead[:0]}
 }
 
 func (b *batch) intent() *intent { return &intent{span: b.span, since: b.since, split: b.split} }

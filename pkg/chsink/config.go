@@ -86,6 +86,14 @@ type Config struct {
 	// SessionTimeout after which the group gives partitions of a silent member
 	// away: 45 s by default, at least 40 s, because an insert may take 30.
 	SessionTimeout time.Duration
+	// CheckAfter is how long after its first attempt a range is sent again as it
+	// is, because the server surely remembers its token; an older one is compared
+	// with its tables first. 5 min by default, at most 7.
+	CheckAfter time.Duration
+	// RecommitAfter is how old a durable intent may be when it is sent: an older
+	// one is committed again first, which fails for a member that was replaced.
+	// 1 min by default.
+	RecommitAfter time.Duration
 	// DeadLetter makes the dead letter of a bad record, with its topic and
 	// partition, or returns nil if there must not be one; the record is then
 	// counted and logged only.
@@ -113,12 +121,10 @@ const (
 	// timeout, so that an insert is over when the next owner starts.
 	insertTimeout     = 25 * time.Second
 	minSessionTimeout = 40 * time.Second
-	// replayFor is how long after its first attempt a range is sent again as it
-	// is: within it the server surely remembers the token.
-	replayFor = 5 * time.Minute
-	// recommitAfter is how old a durable intent may be when it is sent: an older
-	// one is committed again first, which fails for a member that was replaced.
-	recommitAfter = time.Minute
+	// maxCheckAfter stays below the 8 minutes for which the server lists parts
+	// that merges have replaced: the sink counts parts to learn how much of the
+	// deduplication window is used.
+	maxCheckAfter = 7 * time.Minute
 	// drainFor is how long a graceful stop may take to store what was read.
 	drainFor = 20 * time.Second
 )
@@ -139,6 +145,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SessionTimeout == 0 {
 		c.SessionTimeout = 45 * time.Second
+	}
+	if c.CheckAfter == 0 {
+		c.CheckAfter = 5 * time.Minute
+	}
+	if c.RecommitAfter == 0 {
+		c.RecommitAfter = time.Minute
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -184,6 +196,8 @@ func (c Config) Validate() error {
 	bad(c.Limits.Records < 1, "limits.records: %d is not positive", c.Limits.Records)
 	bad(c.Inserts < 1 || c.Inserts > 64, "inserts: %d is not in 1..64", c.Inserts)
 	bad(c.SessionTimeout < minSessionTimeout, "session_timeout: %s is below %s", c.SessionTimeout, minSessionTimeout)
+	bad(c.CheckAfter < time.Second || c.CheckAfter > maxCheckAfter, "check_after: %s is not in 1s..%s", c.CheckAfter, maxCheckAfter)
+	bad(c.RecommitAfter < time.Second || c.RecommitAfter > c.CheckAfter, "recommit_after: %s is not in 1s..%s, the value of check_after", c.RecommitAfter, c.CheckAfter)
 	switch c.From {
 	case FromNowhere, FromStart, FromStored, FromEnd:
 	default:

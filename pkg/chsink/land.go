@@ -96,7 +96,7 @@ func (p *partition) attempt(b *batch) error {
 	if b.since.IsZero() {
 		b.since = p.ss.cfg.now()
 	}
-	compare := b.split || b.first < p.verify || p.ss.cfg.now().Sub(b.since) >= replayFor
+	compare := b.split || b.first < p.verify || p.ss.cfg.now().Sub(b.since) >= p.ss.cfg.CheckAfter
 	if err := p.intend(b); err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (p *partition) attempt(b *batch) error {
 		}
 		var err error
 		if compare && !block.table.Replacing {
-			err = p.complete(b, block)
+			err = p.complete(b, i)
 		} else {
 			err = p.insert(b, block, parcel{token: token(p.origin, b.span)})
 		}
@@ -148,7 +148,7 @@ func (p *partition) prepare() error {
 // intend makes the intent durable: before the first attempt, and again when it
 // is old, to find out whether the partition is still ours.
 func (p *partition) intend(b *batch) error {
-	if !b.durable.IsZero() && p.ss.cfg.now().Sub(b.durable) < recommitAfter {
+	if !b.durable.IsZero() && p.ss.cfg.now().Sub(b.durable) < p.ss.cfg.RecommitAfter {
 		return nil
 	}
 	if err := p.ss.group.commit(p, b.first, p.progress(b.intent()).String()); err != nil {
@@ -190,7 +190,8 @@ func (p *partition) insert(b *batch, block *Block, what parcel) error {
 
 // complete inserts what the table does not hold of a block. Rows of a month
 // land together, so what is missing is whole months.
-func (p *partition) complete(b *batch, block *Block) error {
+func (p *partition) complete(b *batch, i int) error {
+	block := b.blocks[i]
 	held, err := p.ss.heldOffsets(p.ctx, block.table.Name, p.origin, b.span)
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
@@ -199,6 +200,9 @@ func (p *partition) complete(b *batch, block *Block) error {
 		_, ok := held[block.offset.v[row]]
 		return !ok
 	})
+	if b.found[i] == unseen {
+		b.found[i] = comparisonOf(len(held) > 0, len(missing) > 0)
+	}
 	if len(held) == 0 {
 		return p.insert(b, block, parcel{token: token(p.origin, b.span)})
 	}

@@ -26,7 +26,7 @@ type member struct {
 type fetched struct {
 	place
 	records []*kgo.Record
-	end     int64 // high watermark
+	end     int64 // of what may be read: the last stable offset
 }
 
 // join connects, learns the topics' ids and enters the group.
@@ -48,6 +48,9 @@ func (ss *session) join(ctx context.Context) (*member, error) {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(ss.cfg.SessionTimeout),
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		// The marks that end transactions have offsets too: without them a
+		// partition that is read to its end would seem to lag.
+		kgo.KeepControlRecords(),
 		kgo.ConsumeStartOffset(startOffset(ss.cfg.From)), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20),
 		// A partition that is resumed joins the next fetch only: the one under way,
@@ -150,7 +153,7 @@ func (m *member) poll(ctx context.Context) []fetched {
 				m.judge(ctx, at, p.Err)
 			}
 			if len(p.Records) > 0 {
-				out = append(out, fetched{at, p.Records, p.HighWatermark})
+				out = append(out, fetched{at, p.Records, p.LastStableOffset})
 			}
 		})
 	})

@@ -8,28 +8,28 @@ import (
 )
 
 type metrics struct {
-	lagRecords, lagSeconds, stalled *prometheus.GaugeVec
-	rows, dead                      *prometheus.CounterVec
-	batchRows, insertSeconds        *prometheus.HistogramVec
-	retries, replayed               prometheus.Counter
-	e2e                             prometheus.Histogram
+	stalled                  *prometheus.GaugeVec
+	rows, dead, checked      *prometheus.CounterVec
+	batchRows, insertSeconds *prometheus.HistogramVec
+	retries, replayed        prometheus.Counter
+	e2e                      prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	where := []string{"topic", "partition"}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "goodhart_sink_" + name, Help: help}, where)
-	}
 	m := &metrics{
-		lagRecords: gauge("lag_records", "Records in the partition behind the newest that the sink has read."),
-		lagSeconds: gauge("lag_seconds", "Age of the newest stored record when it was stored."),
-		stalled:    gauge("stalled", "1 while the partition cannot be stored and stands still."),
+		stalled: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "goodhart_sink_stalled", Help: "1 while the partition cannot be stored and stands still.",
+		}, []string{"topic", "partition"}),
 		rows: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "goodhart_sink_rows_total", Help: "Rows that the server acknowledged.",
 		}, []string{"table"}),
 		dead: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "goodhart_sink_dlq_total", Help: "Records that could not be decoded.",
 		}, []string{"topic"}),
+		checked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "goodhart_sink_checked_intents_total",
+			Help: "Ranges compared with their tables because the server may have forgotten their token, by what was found: absent, partial, complete.",
+		}, []string{"outcome"}),
 		batchRows: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "goodhart_sink_batch_rows", Help: "Rows per insert.", Buckets: prometheus.ExponentialBuckets(1, 4, 10),
 		}, []string{"table"}),
@@ -46,19 +46,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "goodhart_sink_e2e_latency_seconds", Help: "Time from acceptance of a tick to its acknowledged insert.", Buckets: prometheus.ExponentialBuckets(0.05, 1.6, 16),
 		}),
 	}
-	reg.MustRegister(m.lagRecords, m.lagSeconds, m.stalled, m.rows, m.dead, m.batchRows, m.insertSeconds, m.retries, m.replayed, m.e2e)
+	for _, outcome := range []comparison{absent, partial, complete} {
+		m.checked.WithLabelValues(outcome.String())
+	}
+	reg.MustRegister(m.stalled, m.rows, m.dead, m.checked, m.batchRows, m.insertSeconds, m.retries, m.replayed, m.e2e)
 	return m
 }
 
 func labels(at place) []string { return []string{at.topic, strconv.Itoa(int(at.partition))} }
-
-func (m *metrics) lag(at place, records int64) {
-	m.lagRecords.WithLabelValues(labels(at)...).Set(float64(max(0, records)))
-}
-
-func (m *metrics) behind(at place, d time.Duration) {
-	m.lagSeconds.WithLabelValues(labels(at)...).Set(d.Seconds())
-}
 
 func (m *metrics) stall(at place, yes bool) {
 	v := 0.0
@@ -70,8 +65,12 @@ func (m *metrics) stall(at place, yes bool) {
 
 // forget drops the series of a partition that is not ours any more.
 func (m *metrics) forget(at place) {
-	for _, g := range []*prometheus.GaugeVec{m.lagRecords, m.lagSeconds, m.stalled} {
-		g.DeleteLabelValues(labels(at)...)
+	m.stalled.DeleteLabelValues(labels(at)...)
+}
+
+func (m *metrics) compared(found comparison) {
+	if found != unseen {
+		m.checked.WithLabelValues(found.String()).Inc()
 	}
 }
 

@@ -45,6 +45,8 @@ type partition struct {
 	paused bool
 	wake   chan struct{}
 
+	backlog backlog
+
 	// Of the goroutine alone.
 	position int64 // first offset of the open batch; -1 before the first record
 	open     *batch
@@ -75,6 +77,7 @@ func (ss *session) newPartition(at place, memberID string, offset int64, metadat
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.recall(metadata)
 	p.open, p.spare = newBatch(p.stream, p.origin), newBatch(p.stream, p.origin)
+	p.backlog.next.Store(p.position)
 	return p
 }
 
@@ -132,8 +135,7 @@ func (p *partition) push(f fetched) {
 	for _, r := range f.records {
 		size += len(r.Key) + len(r.Value) + recordCost
 	}
-	last := f.records[len(f.records)-1]
-	p.ss.metrics.lag(p.at, f.end-last.Offset-1)
+	p.backlog.end.Store(f.end)
 	p.mu.Lock()
 	p.queue = append(p.queue, f.records...)
 	p.queued += size
@@ -264,6 +266,7 @@ func (p *partition) add(rec *kgo.Record) {
 	if p.position < 0 {
 		p.position = rec.Offset
 	}
+	p.backlog.read(rec)
 	why := p.open.add(rec)
 	if why != nil {
 		p.ss.bury(p.ctx, p.open, rec, why)
@@ -305,6 +308,7 @@ func (p *partition) launch(now bool, age *time.Timer) {
 	// Records without rows: only the offset moves.
 	p.position = b.last + 1
 	b.reset()
+	p.backlog.passed(p.position)
 	if !p.dirty {
 		p.dirty = true
 		p.idle.Reset(5 * p.ss.cfg.Limits.Age)
@@ -321,6 +325,7 @@ func (p *partition) takeOff(b *batch) {
 	}
 	p.open, p.spare, p.flying = p.spare, nil, b
 	p.position = b.last + 1
+	p.backlog.tookOff(b.first)
 	p.idle.Stop()
 	go func() { p.landed <- p.land(b) }()
 }
@@ -329,8 +334,9 @@ func (p *partition) takeOff(b *batch) {
 func (p *partition) arrived() {
 	b := p.flying
 	p.ss.metrics.latency(b, p.ss.cfg.now())
-	p.ss.metrics.behind(p.at, p.ss.cfg.now().Sub(b.newest))
+	p.ss.metrics.compared(overall(b.found))
 	b.reset()
+	p.backlog.landed(p.position)
 	p.spare, p.flying = b, nil
 	p.dirty = true
 	p.idle.Reset(p.ss.cfg.Limits.Age)

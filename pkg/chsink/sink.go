@@ -20,6 +20,7 @@ type Sink struct {
 	// noNative is set when the connection cannot stream a Native block, so that
 	// blocks go through the client's own columns.
 	noNative atomic.Bool
+	current  atomic.Pointer[session] // nil between sessions
 }
 
 // New returns a sink, or all problems of its configuration.
@@ -28,7 +29,9 @@ func New(cfg Config) (*Sink, error) {
 		return nil, fmt.Errorf("sink configuration: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	return &Sink{cfg: cfg, metrics: newMetrics(cfg.Metrics), inserts: make(chan struct{}, cfg.Inserts)}, nil
+	s := &Sink{cfg: cfg, metrics: newMetrics(cfg.Metrics), inserts: make(chan struct{}, cfg.Inserts)}
+	cfg.Metrics.MustRegister(lag{s})
+	return s, nil
 }
 
 // errReplaced says that the group took this process for dead and gave its
@@ -84,6 +87,8 @@ func (s *Sink) session(ctx context.Context) error {
 		return err
 	}
 	defer group.close()
+	s.current.Store(ss)
+	defer s.current.Store(nil)
 	ss.cfg.Ready()
 
 	polling, stopPolling := context.WithCancel(inner)

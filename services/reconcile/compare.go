@@ -32,10 +32,13 @@ func (d Difference) String() string {
 		d.Metric, number(d.Rollup), number(d.Raw))
 }
 
-// place identifies the row, whatever its figures.
-func (d Difference) place() string {
-	return d.Table + "|" + strconv.FormatInt(d.Bucket.Unix(), 10) + "|" + d.Key + "|" + d.Metric
+// row identifies the row of the rollup.
+func (d Difference) row() string {
+	return d.Table + "|" + strconv.FormatInt(d.Bucket.Unix(), 10) + "|" + d.Key
 }
+
+// place identifies the figure, whatever its value.
+func (d Difference) place() string { return d.row() + "|" + d.Metric }
 
 func number(n *int64) string {
 	if n == nil {

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -32,6 +33,12 @@ type Config struct {
 	// sink repeats an insert younger than 5 min under its token, and a rebuilt
 	// rollup would count that twice.
 	Quiet time.Duration `yaml:"quiet"`
+	// Every makes Run compare again and again at this interval, and show what it
+	// finds as metrics; 0 compares once.
+	Every time.Duration `yaml:"every"`
+	// Admin is the address of /metrics, /healthz, /readyz while Every is set;
+	// empty for none.
+	Admin string `yaml:"admin"`
 	// Repair rebuilds what differs.
 	Repair bool `yaml:"-"`
 	// SinkStopped is the operator's word that no sink runs; Repair needs it.
@@ -43,6 +50,7 @@ func Default() Config {
 	return Config{
 		ClickHouse: clickhouse.Config{DSN: "http://default@127.0.0.1:8123/default"},
 		Attempts:   3, Pause: 2 * time.Second, Quiet: 6 * time.Minute,
+		Admin: "127.0.0.1:9465",
 	}
 }
 
@@ -58,6 +66,12 @@ func (c Config) Validate() error {
 	if c.Quiet < 0 || c.Quiet > time.Hour {
 		problems = append(problems, fmt.Errorf("quiet: %s, want 0s to 1h", c.Quiet))
 	}
+	if c.Every != 0 && (c.Every < time.Second || c.Every > 24*time.Hour) {
+		problems = append(problems, fmt.Errorf("every: %s, want 0s, or 1s to 24h", c.Every))
+	}
+	if c.Repair && c.Every != 0 {
+		problems = append(problems, errors.New("repair: needs the sinks stopped, so it runs once: leave every out"))
+	}
 	if c.Repair && !c.SinkStopped {
 		problems = append(problems, errors.New("repair: stop every sink first, then say so with --i-stopped-the-sink"))
 	}
@@ -71,6 +85,8 @@ type MismatchError struct {
 	// Imbalances of the conservation of records, in order of hour.
 	Imbalances []Imbalance
 }
+
+func (e *MismatchError) equal() bool { return len(e.Differences)+len(e.Imbalances) == 0 }
 
 const shownLines = 20
 
@@ -90,37 +106,45 @@ func (e *MismatchError) Error() string {
 }
 
 // Run compares, and with Repair rebuilds and compares again. What still differs
-// is a *MismatchError; any other error means that it could not tell.
+// is a *MismatchError; any other error means that it could not tell. With Every
+// it runs until ctx ends, shows as metrics what it finds, and returns nil.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("reconcile: %w", err)
 	}
-	conn, err := cfg.ClickHouse.Open(ctx)
+	if cfg.Every != 0 {
+		return watch(ctx, cfg, tel)
+	}
+	found, err := once(ctx, cfg, tel.Log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	found, err := confirm(ctx, conn, cfg)
-	if err != nil {
-		return err
-	}
-	if cfg.Repair {
-		months, err := repair(ctx, conn, cfg, found.Differences)
-		if err != nil {
-			return err
-		}
-		for _, m := range months {
-			tel.Log.InfoContext(ctx, "rollup month rebuilt", "table", m.table, "month", m.month)
-		}
-		if found, err = confirm(ctx, conn, cfg); err != nil {
-			return err
-		}
-	}
-	if len(found.Differences)+len(found.Imbalances) > 0 {
+	if !found.equal() {
 		return found
 	}
 	tel.Log.InfoContext(ctx, "rollups equal raw, every accepted record has a fate")
 	return nil
+}
+
+// once compares, and repairs if it is told to.
+func once(ctx context.Context, cfg Config, log *slog.Logger) (found *MismatchError, err error) {
+	conn, err := cfg.ClickHouse.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	found, err = confirm(ctx, conn, cfg)
+	if err != nil || !cfg.Repair {
+		return found, err
+	}
+	months, err := repair(ctx, conn, cfg, found.Differences)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range months {
+		log.InfoContext(ctx, "rollup month rebuilt", "table", m.table, "month", m.month)
+	}
+	return confirm(ctx, conn, cfg)
 }
 
 // confirm returns what is found in every attempt.
@@ -141,7 +165,7 @@ func confirm(ctx context.Context, conn driver.Conn, cfg Config) (*MismatchError,
 		} else {
 			found = both(found, now)
 		}
-		if len(found.Differences)+len(found.Imbalances) == 0 {
+		if found.equal() {
 			break
 		}
 	}

@@ -1,9 +1,12 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -242,10 +245,54 @@ func TestYoungHourIsNotJudged(t *testing.T) {
 	}
 }
 
+// Watching shows what each comparison finds, and keeps it while it cannot tell.
+func TestWatch(t *testing.T) {
+	b := newBed(t)
+	b.cfg.Every = time.Second
+	tel := probe.New(slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- reconcile.Run(ctx, b.cfg, tel) }()
+	shows := func(want ...string) {
+		t.Helper()
+		deadline := time.After(30 * time.Second)
+		for {
+			w := httptest.NewRecorder()
+			tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+			missing := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return strings.Contains(w.Body.String(), "\n"+s+"\n") })
+			if len(missing) == 0 {
+				return
+			}
+			select {
+			case <-deadline:
+				t.Fatalf("/metrics does not show %q", missing)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	shows(`goodhart_reconcile_mismatch_rows{table="usage_hour"} 0`, "goodhart_reconcile_imbalanced_hours 0")
+	if pending := tel.Pending(); len(pending) > 0 {
+		t.Errorf("not ready after the first result: %v", pending)
+	}
+	hour := time.Now().UTC().Add(-5 * time.Hour).Truncate(time.Hour).Format("2006-01-02 15:04:05")
+	b.exec("INSERT INTO core.usage_hour (tenant, team, model, hour, source, cost_nanos) VALUES ('acme', 'pay', 'opus', '" + hour + "', 'claude-code', 1)")
+	b.exec("INSERT INTO core.tallies (tenant, source, hour, accepted) VALUES ('acme', 'claude-code', '" + hour + "', 2)")
+	shows(`goodhart_reconcile_mismatch_rows{table="usage_hour"} 1`, "goodhart_reconcile_imbalanced_hours 1")
+	b.exec("RENAME TABLE core.usage TO core.elsewhere")
+	shows(`goodhart_reconcile_runs_total{result="error"} 1`, `goodhart_reconcile_mismatch_rows{table="usage_hour"} 1`)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestValidate(t *testing.T) {
-	cfg := reconcile.Config{Attempts: 0, Pause: -1, Quiet: 2 * time.Hour, Repair: true}
+	cfg := reconcile.Config{Attempts: 0, Pause: -1, Quiet: 2 * time.Hour, Repair: true, Every: 48 * time.Hour}
 	err := cfg.Validate()
-	for _, key := range []string{"clickhouse.dsn", "attempts: 0, want 1 to 100", "pause: ", "quiet: 2h0m0s, want 0s to 1h", "--i-stopped-the-sink"} {
+	for _, key := range []string{
+		"clickhouse.dsn", "attempts: 0, want 1 to 100", "pause: ", "quiet: 2h0m0s, want 0s to 1h",
+		"every: 48h0m0s, want 0s, or 1s to 24h", "leave every out", "--i-stopped-the-sink",
+	} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("error %v does not name %s", err, key)
 		}

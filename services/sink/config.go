@@ -30,6 +30,12 @@ type Config struct {
 	MaxAge   time.Duration `yaml:"max_age"`
 	// Inserts is how many run at once.
 	Inserts int `yaml:"inserts"`
+	// CheckAfter is the age from which a range that was begun is compared with its
+	// tables before it is sent again.
+	CheckAfter time.Duration `yaml:"check_after"`
+	// RecommitAfter is the age from which an intent is committed again before it
+	// is acted on, which fails for a sink that was replaced.
+	RecommitAfter time.Duration `yaml:"recommit_after"`
 	// Admin is the address of /metrics, /healthz, /readyz; empty for none.
 	Admin string `yaml:"admin"`
 }
@@ -48,7 +54,11 @@ func Default() Config {
 		MaxBytes: 32 << 20,
 		MaxAge:   time.Second,
 		Inserts:  2,
-		Admin:    "127.0.0.1:9463",
+
+		CheckAfter:    5 * time.Minute,
+		RecommitAfter: time.Minute,
+
+		Admin: "127.0.0.1:9463",
 	}
 }
 
@@ -71,6 +81,8 @@ func (c Config) Validate() error {
 	bad(c.MaxBytes < 1<<20 || c.MaxBytes > 1<<30, "max_bytes: %d is not in 1 MiB..1 GiB", c.MaxBytes)
 	bad(c.MaxAge < 10*time.Millisecond || c.MaxAge > time.Minute, "max_age: %s is not in 10ms..1m", c.MaxAge)
 	bad(c.Inserts < 1 || c.Inserts > 64, "inserts: %d is not in 1..64", c.Inserts)
+	bad(c.CheckAfter < time.Second || c.CheckAfter > 7*time.Minute, "check_after: %s is not in 1s..7m", c.CheckAfter)
+	bad(c.RecommitAfter < time.Second || c.RecommitAfter > c.CheckAfter, "recommit_after: %s is not in 1s..%s, the value of check_after", c.RecommitAfter, c.CheckAfter)
 	return errors.Join(errs...)
 }
 

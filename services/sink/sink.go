@@ -12,7 +12,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/cenkalti/backoff/v4"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -44,7 +43,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	watching, stop := context.WithCancel(ctx)
-	group.Go(func() error { return watchParts(watching, conn, tel) })
+	group.Go(func() error { return watch(watching, conn, tel) })
 	group.Go(func() error {
 		defer stop()
 		return s.Run(ctx)
@@ -96,6 +95,7 @@ func engine(cfg Config, tel *probe.Telemetry, conn driver.Conn, layout kschema.L
 		Streams: streams, Conn: conn,
 		Limits:  chsink.Limits{Rows: cfg.MaxRows, Bytes: cfg.MaxBytes, Age: cfg.MaxAge},
 		Inserts: cfg.Inserts, From: chsink.From(cfg.From),
+		CheckAfter: cfg.CheckAfter, RecommitAfter: cfg.RecommitAfter,
 		DeadLetter: buried(layout.Partitions(schemas.TopicDead)),
 		Suspect:    markSuspects(conn),
 		Ready:      func() { tel.Ready("sink") },
@@ -123,57 +123,4 @@ func markSuspects(conn driver.Conn) marker {
 		}
 		return nil
 	}
-}
-
-// partsEvery is how often the parts of the tables are counted.
-const partsEvery = 15 * time.Second
-
-// partsToDelay is the server's default of parts_to_delay_insert: inserts into a
-// partition with more parts are slowed down.
-const partsToDelay = 1000
-
-// watchParts keeps the gauges that say whether inserts are too small or merges
-// too slow.
-func watchParts(ctx context.Context, conn driver.Conn, tel *probe.Telemetry) error {
-	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "goodhart_sink_ch_active_parts", Help: "Active parts of the table.",
-	}, []string{"table"})
-	ratio := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "goodhart_sink_ch_parts_delay_ratio", Help: "Parts of the table's fullest partition over the number at which the server slows inserts.",
-	}, []string{"table"})
-	tel.Metrics.MustRegister(active, ratio)
-	tick := time.NewTicker(partsEvery)
-	defer tick.Stop()
-	for {
-		if err := countParts(ctx, conn, active, ratio); err != nil && ctx.Err() == nil {
-			tel.Log.WarnContext(ctx, "count parts", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-func countParts(ctx context.Context, conn driver.Conn, active, ratio *prometheus.GaugeVec) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	rows, err := conn.Query(ctx, `SELECT table, sum(n), max(n) FROM (
-		SELECT table, partition_id, count() AS n FROM system.parts WHERE active AND database = 'core' GROUP BY table, partition_id
-	) GROUP BY table`)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var table string
-		var all, most uint64
-		if err := rows.Scan(&table, &all, &most); err != nil {
-			return err
-		}
-		active.WithLabelValues(table).Set(float64(all))
-		ratio.WithLabelValues(table).Set(float64(most) / partsToDelay)
-	}
-	return rows.Err()
 }

@@ -47,7 +47,14 @@ func roles() []role {
 				f.StringVar(&c.From, "from", c.From, "where to go on when the group's offsets are gone: start, stored or end")
 			}),
 		of("reconcile", "prove that rollups equal raw rows", reconcile.Default, reconcile.Run,
-			func(*reconcile.Config) string { return "" }, func(c *reconcile.Config, f *flag.FlagSet) {
+			func(c *reconcile.Config) string {
+				if c.Every == 0 {
+					return "" // ends by itself
+				}
+				return c.Admin
+			}, func(c *reconcile.Config, f *flag.FlagSet) {
+				f.DurationVar(&c.Every, "every", c.Every, "compare again at this interval and serve the result as metrics")
+				f.StringVar(&c.Admin, "admin", c.Admin, "`address` of /metrics while --every is given")
 				f.BoolVar(&c.Repair, "repair", false, "rebuild the months whose rollups differ")
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
