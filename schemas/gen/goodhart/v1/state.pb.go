@@ -114,6 +114,9 @@ type SnapshotHeader struct {
 	// Epoch of the whole-state snapshot in force (tenant fold).
 	Epoch         uint64    `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	EpochPosition *Position `protobuf:"bytes,10,opt,name=epoch_position,json=epochPosition,proto3" json:"epoch_position,omitempty"`
+	// Kafka's id of the input topic that was folded: another one has taken its name
+	// if the ids differ. Absent where the brokers give none.
+	InputTopicId  []byte `protobuf:"bytes,11,opt,name=input_topic_id,json=inputTopicId,proto3" json:"input_topic_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +221,13 @@ func (x *SnapshotHeader) GetEpochPosition() *Position {
 	return nil
 }
 
+func (x *SnapshotHeader) GetInputTopicId() []byte {
+	if x != nil {
+		return x.InputTopicId
+	}
+	return nil
+}
+
 // SnapshotChunk is a piece of a shard's snapshot.
 type SnapshotChunk struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -316,7 +326,7 @@ const file_goodhart_v1_state_proto_rawDesc = "" +
 	"\x01w\x18\x01 \x01(\x03R\x01w\x12\f\n" +
 	"\x01p\x18\x02 \x01(\rR\x01p\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\xf4\x02\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\x9a\x03\n" +
 	"\x0eSnapshotHeader\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12)\n" +
 	"\x10committed_offset\x18\x02 \x01(\x03R\x0fcommittedOffset\x12%\n" +
@@ -330,7 +340,8 @@ const file_goodhart_v1_state_proto_rawDesc = "" +
 	"\amachine\x18\b \x01(\fR\amachine\x12\x14\n" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12<\n" +
 	"\x0eepoch_position\x18\n" +
-	" \x01(\v2\x15.goodhart.v1.PositionR\repochPosition\"\xb9\x01\n" +
+	" \x01(\v2\x15.goodhart.v1.PositionR\repochPosition\x12$\n" +
+	"\x0einput_topic_id\x18\v \x01(\fR\finputTopicId\"\xb9\x01\n" +
 	"\rSnapshotChunk\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05count\x121\n" +

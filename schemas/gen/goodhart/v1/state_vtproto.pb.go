@@ -101,6 +101,13 @@ func (m *SnapshotHeader) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.InputTopicId) > 0 {
+		i -= len(m.InputTopicId)
+		copy(dAtA[i:], m.InputTopicId)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.InputTopicId)))
+		i--
+		dAtA[i] = 0x5a
+	}
 	if m.EpochPosition != nil {
 		size, err := m.EpochPosition.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -334,6 +341,10 @@ func (m *SnapshotHeader) SizeVT() (n int) {
 	}
 	if m.EpochPosition != nil {
 		l = m.EpochPosition.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.InputTopicId)
+	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
@@ -881,6 +892,40 @@ func (m *SnapshotHeader) UnmarshalVT(dAtA []byte) error {
 			}
 			if err := m.EpochPosition.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
+			}
+			iNdEx = postIndex
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field InputTopicId", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.InputTopicId = append(m.InputTopicId[:0], dAtA[iNdEx:postIndex]...)
+			if m.InputTopicId == nil {
+				m.InputTopicId = []byte{}
 			}
 			iNdEx = postIndex
 		default:
@@ -1613,6 +1658,37 @@ func (m *SnapshotHeader) UnmarshalVTUnsafe(dAtA []byte) error {
 			if err := m.EpochPosition.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
+			iNdEx = postIndex
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field InputTopicId", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.InputTopicId = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
