@@ -46,6 +46,9 @@ type Config struct {
 	GRPC string `yaml:"grpc"`
 	// Concurrency is how many requests are under way at once, 1 to 64.
 	Concurrency int `yaml:"concurrency"`
+	// Rate is how many records a second are sent at most, on average over a step;
+	// 0: as fast as they are acknowledged.
+	Rate int `yaml:"rate"`
 	// Patience is how long an unreachable collector is tried again before Send
 	// gives up.
 	Patience time.Duration `yaml:"patience"`
@@ -82,6 +85,7 @@ func (c Config) Validate() error {
 		check(err == nil, "end: %q is not a date as 2006-01-02", c.End)
 	}
 	check(c.Concurrency >= 1 && c.Concurrency <= 64, "concurrency: %d is not in 1..64", c.Concurrency)
+	check(c.Rate >= 0, "rate: %d is negative", c.Rate)
 	check(c.Patience > 0, "patience: %s is not positive", c.Patience)
 	if c.Phase == PhaseSend {
 		check(c.HTTP != "", "http: must not be empty")
@@ -114,6 +118,7 @@ func ParseArgs(args []string, out io.Writer) (Config, error) {
 		f.StringVar(&c.HTTP, "http", c.HTTP, "base URL of the collector")
 		f.StringVar(&c.GRPC, "grpc", c.GRPC, "address of the collector's OTLP/gRPC")
 		f.IntVar(&c.Concurrency, "concurrency", c.Concurrency, "requests under way at once")
+		f.IntVar(&c.Rate, "rate", c.Rate, "records a second at most; 0: as fast as they are acknowledged")
 		f.DurationVar(&c.Patience, "patience", c.Patience, "how long to try an unreachable collector")
 	default:
 		return c, fmt.Errorf("simulate: phase %q is neither plan nor send", c.Phase)

@@ -23,6 +23,10 @@ import (
 type progress struct {
 	// Acknowledged is how many steps are through.
 	Acknowledged int `json:"acknowledged"`
+	// Records is how many records they held, Repeated how many requests had to
+	// be sent again because they were not acknowledged.
+	Records  int64 `json:"records"`
+	Repeated int64 `json:"repeated"`
 	// Done says that the clock stands at its last value.
 	Done bool `json:"done"`
 }
@@ -52,20 +56,27 @@ func Send(ctx context.Context, cfg Config) (err error) {
 	s := &sender{dir: cfg.Dir, client: c, limit: cfg.Concurrency}
 	generator := traffic.New(p.traffic(), p.company())
 	b := newBar(cfg.Out, generator.Steps(), time.Now())
+	before := done.Repeated // by a run that was interrupted
 	for step := range generator.All() {
 		if step.Index < done.Acknowledged {
 			continue
 		}
+		began := time.Now()
 		records, err := s.step(ctx, step)
 		if err != nil {
 			return fmt.Errorf("send %s: %w", time.UnixMilli(step.Start).UTC().Format(time.RFC3339), err)
 		}
 		done.Acknowledged = step.Index + 1
+		done.Records += records
+		done.Repeated = before + c.Stats().Retries.Load()
 		if err := done.write(cfg.Dir); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
 		if err := b.step(done.Acknowledged, records, time.UnixMilli(step.End), time.Now()); err != nil {
 			return fmt.Errorf("send: show progress: %w", err)
+		}
+		if err := pace(ctx, cfg.Rate, records, began); err != nil {
+			return fmt.Errorf("send: %w", err)
 		}
 	}
 	for _, clock := range p.epilogue() {
@@ -81,6 +92,22 @@ func Send(ctx context.Context, cfg Config) (err error) {
 		return fmt.Errorf("send: show statistics: %w", err)
 	}
 	return nil
+}
+
+// pace waits until a step has taken as long as its records may at the rate. Each
+// step for itself: what an outage has cost is not made up for by a burst.
+func pace(ctx context.Context, rate int, records int64, began time.Time) error {
+	if rate == 0 {
+		return nil
+	}
+	wait := time.NewTimer(time.Until(began.Add(time.Duration(records) * time.Second / time.Duration(rate))))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func readDir(dir string) (plan, progress, map[string]string, error) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -168,10 +169,26 @@ func TestTheWireCarriesTheTruth(t *testing.T) {
 	if c.content == 0 {
 		t.Error("no content was sent: nothing to drop")
 	}
+	done := readProgress(t, cfg.Dir)
+	if done.Records != p.Totals.Accepted+p.Totals.Rejected || done.Repeated != c.refusals || !done.Done {
+		t.Errorf("progress %+v; sent %d records, refused %d requests once", done, p.Totals.Accepted+p.Totals.Rejected, c.refusals)
+	}
 	if !strings.Contains(out.String(), "100%") || !strings.Contains(out.String(), "records/s") {
 		t.Errorf("progress says %q", out.String())
 	}
 	checkClocks(t, c.clocks, p)
+}
+
+func readProgress(t *testing.T, dir string) (done progress) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, progressFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &done); err != nil {
+		t.Fatal(err)
+	}
+	return done
 }
 
 func checkClocks(t *testing.T, clocks []int64, p plan) {
@@ -209,13 +226,9 @@ func TestSendGoesOn(t *testing.T) {
 	if err := Send(t.Context(), cfg); err == nil {
 		t.Fatal("sent, though the collector is away")
 	}
-	var before progress
-	raw, err := os.ReadFile(filepath.Join(cfg.Dir, progressFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(raw, &before); err != nil || before.Acknowledged == 0 || before.Done {
-		t.Fatalf("progress %s: %v", raw, err)
+	before := readProgress(t, cfg.Dir)
+	if before.Acknowledged == 0 || before.Done {
+		t.Fatalf("progress %+v", before)
 	}
 	if err := Plan(t.Context(), cfg); err == nil {
 		t.Error("planned anew over a plan that was sent in part")
@@ -236,6 +249,25 @@ func TestSendGoesOn(t *testing.T) {
 	if cmp.Less(c.duplicate, p.Totals.Duplicates) {
 		t.Errorf("%d duplicates, at least %d planned", c.duplicate, p.Totals.Duplicates)
 	}
+	if done := readProgress(t, cfg.Dir); done.Records != p.Totals.Accepted+p.Totals.Rejected {
+		t.Errorf("%d records in all steps, planned %d", done.Records, p.Totals.Accepted+p.Totals.Rejected)
+	}
+}
+
+func TestPace(t *testing.T) {
+	f := func(rate int, records int64, took, want time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now()
+			if err := pace(t.Context(), rate, records, now.Add(-took)); err != nil || time.Since(now) != want {
+				t.Errorf("%d records at %d/s in %v: waits %v, %v; want %v", records, rate, took, time.Since(now), err, want)
+			}
+		})
+	}
+	f(2000, 500, 100*time.Millisecond, 150*time.Millisecond)
+	f(2000, 500, time.Second, 0)
+	f(2000, 0, 0, 0)
+	f(0, 500, 0, 0)
 }
 
 func TestArguments(t *testing.T) {
