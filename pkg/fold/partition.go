@@ -23,9 +23,10 @@ var watermarkBody = []byte{0x20, 0x01}
 // partition is one partition's fold: its machine, its place in the input, and
 // what it emitted since the last commit. It is used by one goroutine at a time.
 type partition struct {
-	id    int32
-	stage *Stage
-	count func(topic string) int32
+	id     int32
+	source []byte // id of the input topic; nil where the brokers give none
+	stage  *Stage
+	count  func(topic string) int32
 
 	machine machine.Machine
 	merge   *merge // nil where records are applied in the order of offsets
@@ -41,8 +42,10 @@ type partition struct {
 	// announced is the last full second of the watermark told downstream.
 	announced int64
 
-	// pending is what must be in the next committed transaction, in order.
+	// pending is what must be in the next committed transaction, in order; headed
+	// says that it ends with the header of a transaction about to end.
 	pending []*kgo.Record
+	headed  bool
 	// polled is the offset after the last record seen in this transaction. It
 	// lies behind applied while an aborted transaction is read again.
 	polled int64
@@ -251,12 +254,21 @@ func (p *partition) header() *goodhartv1.SnapshotHeader {
 		NextSeq:         p.nextSeq,
 		AnnouncedW:      p.announced,
 		Machine:         p.machine.AppendHeader(nil),
+		InputTopicId:    p.source,
 	}
 	if p.merge != nil {
 		h.UpstreamW = p.merge.last
 	}
 	p.snapshots.describe(h)
 	return h
+}
+
+// behead takes the header of an aborted transaction away: the next one has its
+// own. Pieces of state stay, the snapshots count them as written.
+func (p *partition) behead() {
+	if p.headed {
+		p.pending, p.headed = p.pending[:len(p.pending)-1], false
+	}
 }
 
 func positionProto(pos machine.Position) *goodhartv1.Position {

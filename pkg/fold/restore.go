@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -22,8 +24,9 @@ const readStall = 30 * time.Second
 // restore returns a partition as it was at its last commit. committed is the
 // group's offset, or noOffset; the returned offset is where to go on, which
 // differs from committed only if the group has lost its offset.
-func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*partition, error) {
+func restore(ctx context.Context, cfg *Config, source []byte, id int32, committed int64) (*partition, error) {
 	p := newPartition(cfg, id)
+	p.source = source
 	records, err := loadState(ctx, cfg, id)
 	if err != nil {
 		return nil, fmt.Errorf("load state of partition %d: %w", id, err)
@@ -54,6 +57,9 @@ func restore(ctx context.Context, cfg *Config, id int32, committed int64) (*part
 func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.SnapshotHeader, records map[string][]byte, committed int64) error {
 	if h.Format != snapshotFormat {
 		return fatalError{fmt.Errorf("snapshot format %d, this program reads %d", h.Format, snapshotFormat)}
+	}
+	if len(h.InputTopicId) > 0 && len(p.source) > 0 && !bytes.Equal(h.InputTopicId, p.source) {
+		return fatalError{fmt.Errorf("%s was deleted and made anew: the state belongs to the topic with id %x, this one has %x; start a new generation", cfg.Stage.Input, h.InputTopicId, p.source)}
 	}
 	if committed != noOffset && committed != h.CommittedOffset {
 		return p.disagree(ctx, cfg, committed, h.CommittedOffset)
@@ -149,7 +155,7 @@ func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("replay %s from %d to %d: %w", cfg.Stage.Input, r.from, h.CommittedOffset, err)
+		return fmt.Errorf("replay from %d to %d: %w", r.from, h.CommittedOffset, lost(cfg.Stage.Input, p.id, err))
 	}
 	p.applied = h.CommittedOffset
 	if p.merge != nil {
@@ -167,6 +173,36 @@ func (p *partition) replay(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	}
 	p.position = positionOf(h.Applied)
 	return nil
+}
+
+// lost makes an error fatal that says that input is gone for good.
+func lost(topic string, partition int32, err error) error {
+	if !errors.Is(err, kerr.OffsetOutOfRange) {
+		return err
+	}
+	return fatalError{fmt.Errorf("%s/%d: %w: what must be folded next is no longer in the log, deleted by retention or with the topic; "+
+		"keep the topic for longer than its folds may stand, and rebuild what is missing in a new generation", topic, partition, err)}
+}
+
+// topicID asks for the id of the input topic; nil if the brokers give none.
+func topicID(ctx context.Context, cfg *Config) ([]byte, error) {
+	adm, closeAdm, err := admin(cfg.Client)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAdm()
+	topics, err := adm.ListTopics(ctx, cfg.Stage.Input)
+	if err == nil {
+		err = topics.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", cfg.Stage.Input, err)
+	}
+	id := topics[cfg.Stage.Input].ID
+	if id == (kadm.TopicID{}) {
+		return nil, nil
+	}
+	return id[:], nil
 }
 
 // loadState reads a partition of the state topic to its end: the newest value

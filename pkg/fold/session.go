@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,6 +24,7 @@ type session struct {
 	metrics *metrics
 	txn     *kgo.GroupTransactSession
 
+	source     []byte // id of the input topic
 	partitions map[int32]*partition
 	// healed counts the group offsets that were restored from the state.
 	healed int
@@ -38,6 +38,7 @@ type session struct {
 	revoked  map[int32]bool
 	handoff  bool // somebody waits for a rebalance
 	joined   bool // the group has said what is assigned
+	broken   error
 }
 
 // transactionTimeout is when the brokers give up a transaction: an open one keeps
@@ -76,6 +77,9 @@ func runSession(ctx context.Context, cfg *Config, m *metrics) error {
 			s.drop(id)
 		}
 	}()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
 	for ctx.Err() == nil {
 		// Never leave behind an error: records that came with it would be passed by.
 		if err := s.turn(ctx); err != nil {
@@ -83,6 +87,18 @@ func runSession(ctx context.Context, cfg *Config, m *metrics) error {
 		}
 	}
 	return s.leave(ctx)
+}
+
+// open ends what a dead predecessor left open, before anything is restored: until
+// then nobody reads what it wrote, and the group does not tell the offsets that
+// it was about to commit.
+func (s *session) open(ctx context.Context) error {
+	if _, _, err := s.txn.Client().ProducerID(ctx); err != nil {
+		return fmt.Errorf("take over the transactional id: %w", err)
+	}
+	var err error
+	s.source, err = topicID(ctx, s.cfg)
+	return err
 }
 
 // leave ends with a transaction over what the next fetch brings: it carries the
@@ -134,10 +150,31 @@ func (s *session) options() []kgo.Opt {
 	}
 }
 
-func (s *session) offsetsFetched(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+// expect breaks the session if a partition of the input is not on record: somebody
+// added partitions. What is keyed to the others stays there; the new ones have no
+// place in any state.
+func (s *session) expect(partition int32) {
+	count := s.cfg.Partitions(s.cfg.Stage.Input)
+	if partition < count {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.broken = fatalError{fmt.Errorf("%s has a partition %d, and %d partitions are on record: partitions are added only in a new generation", s.cfg.Stage.Input, partition, count)}
+}
+
+// failed is what a callback found, if anything.
+func (s *session) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+func (s *session) offsetsFetched(_ context.Context, _ *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
 	add := func(partition int32, offset int64) {
+		s.expect(partition)
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.assigned[partition] = max(offset, noOffset)
 		delete(s.revoked, partition)
 	}
@@ -196,6 +233,9 @@ func (s *session) settle(ctx context.Context) error {
 	for restored := false; ; restored = true {
 		s.dropRevoked()
 		s.forget()
+		if err := s.failed(); err != nil {
+			return err
+		}
 		id, committed, ok := s.nextAssigned()
 		if !ok && s.healed > 0 {
 			return fmt.Errorf("%d group offsets were restored, begin again from there", s.healed)
@@ -246,24 +286,9 @@ func (s *session) drop(id int32) {
 	delete(s.stopped, id)
 }
 
-// forget ends the standing of partitions that are somebody else's. Those of a
-// session that broke stand until the group has said whose they are: nobody else
-// may have them, and then they do lag.
-func (s *session) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.joined {
-		return
-	}
-	s.metrics.standings.keep(func(id int32) bool {
-		_, waits := s.assigned[id]
-		return waits || s.partitions[id] != nil
-	})
-}
-
 func (s *session) adopt(ctx context.Context, id int32, committed int64) error {
 	began := time.Now()
-	p, err := restore(ctx, s.cfg, id, committed)
+	p, err := restore(ctx, s.cfg, s.source, id, committed)
 	if err != nil {
 		return err
 	}
@@ -320,7 +345,7 @@ func (s *session) poll(ctx context.Context, wait time.Duration, limit int) (kgo.
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return
 		}
-		fatal = errors.Join(fatal, fmt.Errorf("fetch %s/%d: %w", topic, partition, err))
+		fatal = errors.Join(fatal, fmt.Errorf("fetch: %w", lost(topic, partition, err)))
 	})
 	return fetches, fatal
 }
@@ -361,70 +386,4 @@ func (s *session) fold(fetches kgo.Fetches) (int, error) {
 		return records, fatalError{err}
 	}
 	return records, nil
-}
-
-// observe tells how far a fetched partition reaches.
-func (s *session) observe(p *partition, f kgo.FetchTopicPartition) {
-	last := f.Records[len(f.Records)-1]
-	s.metrics.standings.tell(p.id, func(at *standing) {
-		at.next, at.end, at.known = last.Offset+1, max(at.end, f.HighWatermark), last.Timestamp
-	})
-}
-
-// tell reports where a partition stands.
-func (s *session) tell(p *partition, now time.Time) {
-	label := strconv.Itoa(int(p.id))
-	s.metrics.records.WithLabelValues(label).Add(float64(p.fresh))
-	s.metrics.redone.WithLabelValues(label).Add(float64(p.redone))
-	p.fresh, p.redone = 0, 0
-	if s.cfg.Stage.Observe != nil && now.Sub(p.observed) >= time.Second {
-		p.observed, p.keys = now, s.cfg.Stage.Observe(p.id, p.machine)
-	}
-	w := p.machine.W()
-	low := w
-	var held int
-	var memory, spilled int64
-	if p.merge != nil {
-		held, memory, spilled = p.merge.size()
-		low = p.merge.low()
-	}
-	snapshot, size := p.snapshots.written()
-	s.metrics.standings.tell(p.id, func(at *standing) {
-		if at.low != low {
-			at.low, at.lowSince = low, now
-		}
-		at.w, at.held, at.memory, at.spilled = w, held, memory, spilled
-		at.stateBytes, at.stateKeys = size, p.keys
-		at.next, at.stopped = p.applied, s.stopped[p.id]
-		if !snapshot.IsZero() {
-			at.snapshot = snapshot
-		}
-	})
-}
-
-// endsPeriod is how often the ends of the input are asked for: no fetch tells
-// them while a partition is silent or stopped.
-const endsPeriod = 5 * time.Second
-
-// watchEnds keeps the ends of the input's partitions until ctx ends.
-func (s *session) watchEnds(ctx context.Context) {
-	adm := kadm.NewClient(s.txn.Client())
-	tick := time.NewTicker(endsPeriod)
-	defer tick.Stop()
-	for {
-		if offsets, err := adm.ListEndOffsets(ctx, s.cfg.Stage.Input); err == nil {
-			ends := map[int32]int64{}
-			offsets.Each(func(o kadm.ListedOffset) {
-				if o.Err == nil {
-					ends[o.Partition] = o.Offset
-				}
-			})
-			s.metrics.standings.ends(ends)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

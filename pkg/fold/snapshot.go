@@ -25,7 +25,8 @@ var headerKey = []byte("h")
 // snapshotter decides which pieces of a machine's state go into a transaction.
 type snapshotter interface {
 	// next returns the state records for the transaction that ends now. With
-	// all, it returns whatever makes the next restore start here.
+	// all, it returns whatever makes the next restore start here, unless that is
+	// too much for a transaction.
 	next(p *partition, now time.Time, all bool) ([]*kgo.Record, error)
 	// describe adds to the header what a restore needs.
 	describe(h *goodhartv1.SnapshotHeader)
@@ -45,6 +46,16 @@ type replay struct {
 	w      int64              // watermark there
 	at     []machine.Position // per shard: already in its snapshot
 	shards int                // loaded
+}
+
+// handoffTime is how long a handoff may write at the snapshots' rate: a state that
+// takes longer is left to its snapshots, and the next owner replays what lies
+// behind them.
+const handoffTime = 2 * time.Second
+
+// over is how long size bytes take at rate bytes per second.
+func over(size, rate int) time.Duration {
+	return time.Duration(float64(size) / float64(rate) * float64(time.Second))
 }
 
 // rolling snapshots shard by shard, each at its own position, all of them once
@@ -92,11 +103,11 @@ func (s *rolling) begin(offset int64) {
 }
 
 func (s *rolling) next(p *partition, now time.Time, all bool) ([]*kgo.Record, error) {
-	if all {
-		s.cursor = 0
+	if all = all && over(s.size, s.rate) <= handoffTime; all {
+		s.cursor, s.cycleStart = len(s.at), time.Time{}
 	}
 	if s.cursor == len(s.at) || s.cycleStart.IsZero() {
-		s.stretch = max(s.period, time.Duration(float64(s.size)/float64(s.rate)*float64(time.Second)))
+		s.stretch = max(s.period, over(s.size, s.rate))
 		if !s.cycleStart.IsZero() && now.Sub(s.cycleStart) < s.stretch {
 			return nil, nil
 		}
@@ -199,14 +210,15 @@ type whole struct {
 	position machine.Position
 	w        int64
 	restart  int64
-	chunks   [2]int // written per parity of the epoch
+	chunks   [2]int // how many keys per parity of the epoch may have a value
 
 	writing     []*kgo.Record // rest of the coming epoch
 	coming      *goodhartv1.SnapshotChunk
 	comingCount int
 	started     time.Time
+	sent        int       // bytes of the coming epoch
 	complete    time.Time // start of the epoch in force
-	bytes       int
+	bytes       int       // of the newest epoch
 }
 
 func newWhole(cfg *Config) *whole {
@@ -216,11 +228,11 @@ func newWhole(cfg *Config) *whole {
 func (s *whole) begin(offset int64) { s.restart = offset }
 
 func (s *whole) next(p *partition, now time.Time, all bool) ([]*kgo.Record, error) {
-	if all {
+	if all = all && over(s.bytes, s.rate) <= handoffTime; all {
 		s.writing, s.coming = nil, nil
 	}
 	if s.coming == nil {
-		stretch := max(s.period, time.Duration(float64(s.bytes)/float64(s.rate)*float64(time.Second)))
+		stretch := max(s.period, over(s.bytes, s.rate))
 		if !all && !s.started.IsZero() && now.Sub(s.started) < stretch {
 			return nil, nil
 		}
@@ -228,15 +240,14 @@ func (s *whole) next(p *partition, now time.Time, all bool) ([]*kgo.Record, erro
 			return nil, err
 		}
 	}
-	records, size := s.writing, 0
-	for i, rec := range s.writing {
-		size += len(rec.Value)
-		if !all && size > s.rate/4 {
-			records = s.writing[:i+1]
-			break
-		}
+	// A chunk goes out once the rate has paid for those before it, however short
+	// or long the transactions are.
+	n := 0
+	for ; n < len(s.writing) && (all || over(s.sent, s.rate) <= now.Sub(s.started)); n++ {
+		s.sent += len(s.writing[n].Value)
 	}
-	s.writing = s.writing[len(records):]
+	records := s.writing[:n]
+	s.writing = s.writing[n:]
 	if len(s.writing) == 0 {
 		s.adopt()
 	}
@@ -244,7 +255,7 @@ func (s *whole) next(p *partition, now time.Time, all bool) ([]*kgo.Record, erro
 }
 
 func (s *whole) encode(p *partition, now time.Time) error {
-	s.started = now
+	s.started, s.sent = now, 0
 	data := p.machine.AppendShard(nil, 0)
 	s.bytes = len(data)
 	s.coming = &goodhartv1.SnapshotChunk{
@@ -263,7 +274,8 @@ func (s *whole) encode(p *partition, now time.Time) error {
 	for i := s.comingCount; i < s.chunks[parity]; i++ {
 		records = append(records, &kgo.Record{Topic: s.topic, Partition: p.id, Key: chunkKey(prefix, i)})
 	}
-	s.chunks[parity] = s.comingCount
+	// Until the last of them is out, an abandoned epoch leaves pieces behind.
+	s.chunks[parity] = max(s.chunks[parity], s.comingCount)
 	s.writing = records
 	return nil
 }
@@ -272,6 +284,7 @@ func (s *whole) adopt() {
 	s.epoch++
 	s.position, s.w, s.restart = positionOf(s.coming.Position), s.coming.W, s.coming.RestartOffset
 	s.coming, s.complete = nil, s.started
+	s.chunks[s.epoch%2] = s.comingCount
 }
 
 func (s *whole) written() (oldest time.Time, size int) { return s.complete, s.bytes }
@@ -284,11 +297,11 @@ func (s *whole) describe(h *goodhartv1.SnapshotHeader) {
 
 func (s *whole) load(p *partition, h *goodhartv1.SnapshotHeader, records map[string][]byte) (replay, error) {
 	s.restart = h.RestartOffset
-	for parity := range s.chunks {
-		for s.chunks[parity] = 0; ; s.chunks[parity]++ {
-			if _, ok := records[string(chunkKey("w/"+strconv.Itoa(parity), s.chunks[parity]))]; !ok {
-				break
-			}
+	// An abandoned epoch leaves gaps.
+	for key := range records {
+		var parity, i int
+		if n, _ := fmt.Sscanf(key, "w/%d/%d", &parity, &i); n == 2 && parity < len(s.chunks) {
+			s.chunks[parity] = max(s.chunks[parity], i+1)
 		}
 	}
 	if h.Epoch == 0 {

@@ -1,12 +1,15 @@
 package fold
 
 import (
+	"context"
 	"math"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // stallPatience is how long a watermark may stand still.
@@ -179,4 +182,86 @@ func (t *standings) keep(inService func(id int32) bool) {
 			delete(t.of, id)
 		}
 	}
+}
+
+// observe tells how far a fetched partition reaches.
+func (s *session) observe(p *partition, f kgo.FetchTopicPartition) {
+	last := f.Records[len(f.Records)-1]
+	s.metrics.standings.tell(p.id, func(at *standing) {
+		at.next, at.end, at.known = last.Offset+1, max(at.end, f.HighWatermark), last.Timestamp
+	})
+}
+
+// tell reports where a partition stands.
+func (s *session) tell(p *partition, now time.Time) {
+	label := strconv.Itoa(int(p.id))
+	s.metrics.records.WithLabelValues(label).Add(float64(p.fresh))
+	s.metrics.redone.WithLabelValues(label).Add(float64(p.redone))
+	p.fresh, p.redone = 0, 0
+	if s.cfg.Stage.Observe != nil && now.Sub(p.observed) >= time.Second {
+		p.observed, p.keys = now, s.cfg.Stage.Observe(p.id, p.machine)
+	}
+	w := p.machine.W()
+	low := w
+	var held int
+	var memory, spilled int64
+	if p.merge != nil {
+		held, memory, spilled = p.merge.size()
+		low = p.merge.low()
+	}
+	snapshot, size := p.snapshots.written()
+	s.metrics.standings.tell(p.id, func(at *standing) {
+		if at.low != low {
+			at.low, at.lowSince = low, now
+		}
+		at.w, at.held, at.memory, at.spilled = w, held, memory, spilled
+		at.stateBytes, at.stateKeys = size, p.keys
+		at.next, at.stopped = p.applied, s.stopped[p.id]
+		if !snapshot.IsZero() {
+			at.snapshot = snapshot
+		}
+	})
+}
+
+// endsPeriod is how often the ends of the input are asked for: no fetch tells
+// them while a partition is silent or stopped.
+const endsPeriod = 5 * time.Second
+
+// watchEnds keeps the ends of the input's partitions until ctx ends.
+func (s *session) watchEnds(ctx context.Context) {
+	adm := kadm.NewClient(s.txn.Client())
+	tick := time.NewTicker(endsPeriod)
+	defer tick.Stop()
+	for {
+		if offsets, err := adm.ListEndOffsets(ctx, s.cfg.Stage.Input); err == nil {
+			ends := map[int32]int64{}
+			offsets.Each(func(o kadm.ListedOffset) {
+				if o.Err == nil {
+					ends[o.Partition] = o.Offset
+				}
+				s.expect(o.Partition)
+			})
+			s.metrics.standings.ends(ends)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// forget ends the standing of partitions that are somebody else's. Those of a
+// session that broke stand until the group has said whose they are: nobody else
+// may have them, and then they do lag.
+func (s *session) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.joined {
+		return
+	}
+	s.metrics.standings.keep(func(id int32) bool {
+		_, waits := s.assigned[id]
+		return waits || s.partitions[id] != nil
+	})
 }

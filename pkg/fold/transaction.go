@@ -38,11 +38,16 @@ func (f *faults) all() map[int32]error {
 // refused reports whether Kafka will refuse the record however often it is
 // sent.
 func refused(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) ||
-		errors.Is(err, kerr.RecordListTooLarge) ||
-		errors.Is(err, kerr.InvalidRecord) ||
-		errors.Is(err, kerr.InvalidTopicException) ||
-		errors.Is(err, kerr.PolicyViolation)
+	for _, final := range []error{
+		kerr.MessageTooLarge, kerr.RecordListTooLarge, // of the topic's limit
+		kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.InvalidTopicException, // of the topic's rules
+		kerr.TopicAuthorizationFailed, kerr.PolicyViolation, // of the operator's
+	} {
+		if errors.Is(err, final) {
+			return true
+		}
+	}
+	return false
 }
 
 // redoLimit is how long an aborted transaction may take to be read again. It is
@@ -158,6 +163,7 @@ func (s *session) snapshot(leaving bool) error {
 		p.pending = append(p.pending, append(records, &kgo.Record{
 			Topic: s.cfg.Stage.State, Partition: id, Key: headerKey, Value: header,
 		})...)
+		p.headed = true
 		s.tell(p, now)
 	}
 	return nil
@@ -193,6 +199,9 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 	if !committed {
 		s.metrics.transactions.WithLabelValues("aborted").Inc()
 		s.aborts++
+		for _, p := range s.partitions {
+			p.behead()
+		}
 		return nil
 	}
 	s.aborts = 0
@@ -203,7 +212,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 		}
 		s.metrics.committed(&s.cfg.Stage, p.pending)
 		clear(p.pending)
-		p.pending = p.pending[:0]
+		p.pending, p.headed = p.pending[:0], false
 	}
 	return nil
 }
