@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The demo: starts the pipeline, sends it four weeks of an invented company over
 # the real protocols, and compares what is in the database with the truth that
-# was written down before anything was sent. The comparison is plain SQL over
-# curl, and diff. It exits 1 on any difference and leaves the files for reading.
+# was written down before anything was sent (compare.sh). It exits 1 on any
+# difference and leaves the files for reading.
 #
 #   GOODHART_BIN    directory of goodhart and chserve (default: built into .bin)
 #   CHDB_LIB        libchdb.so (default: .cache/chdb/package/libchdb.so)
@@ -15,19 +15,17 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-here=$root/deploy/demo
 bin=${GOODHART_BIN:-$root/.bin}
 library=${CHDB_LIB:-$root/.cache/chdb/package/libchdb.so}
 dir=${DEMO_DIR:-$root/.goodhart/demo}
 pid=
 watcher=
 sender=
-failed=0
 first_rows=
 
-say() { printf '%s\n' "$*"; }
+# shellcheck source=compare.sh
+source "$root/deploy/demo/compare.sh"
 die() { say "demo: $*" >&2; exit 1; }
-now_ms() { local t=${EPOCHREALTIME/[.,]/}; echo $((t / 1000)); }
 seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
 # stop ends the pipeline and waits for it.
@@ -61,14 +59,6 @@ clickhouse: $clickhouse
 broker: $broker
 admin: $admin
 YAML
-}
-
-# sql FILE [NAME=VALUE...] runs a query, its parameters in the URL.
-sql() {
-  local file=$1 url="http://$clickhouse/?" p
-  shift
-  for p in "$@"; do url+="param_$p&"; done
-  curl -sS --fail-with-body --max-time 60 "$url" --data-binary "@$file"
 }
 
 query() { curl -sS --fail-with-body --max-time 60 "http://$clickhouse/" --data-binary "$1"; }
@@ -139,89 +129,6 @@ watch_first() {
   done
 }
 
-# drain waits until the last tick has come through every partition and the
-# number of rows has stood still for two seconds.
-drain() {
-  local deadline=$(($(now_ms) + 180000)) last=-1 still=0 through rows
-  while :; do
-    read -r through rows < <(sql "$here/sql/arrived.sql" "final=$final")
-    if [[ $through == 1 && $rows == "$last" ]]; then still=$((still + 1)); else still=0; fi
-    last=$rows
-    ((still >= 8)) && return
-    alive
-    if (($(now_ms) > deadline)); then
-      say "not drained after three minutes: $rows rows" && failed=1 && return
-    fi
-    sleep 0.25
-  done
-}
-
-# compare NAME: the truth and the query's answer must be the same bytes.
-compare() {
-  local truth=$dir/plan/truth/$1.tsv got=$dir/got/$1.tsv
-  sql "$here/sql/$1.sql" >"$got"
-  if diff -u "$truth" "$got" >"$dir/got/$1.diff"; then
-    say "  equal   $1 ($(wc -l <"$got") lines)"
-    return
-  fi
-  failed=1
-  say "  DIFFERS $1: $dir/got/$1.diff begins"
-  head -n 12 "$dir/got/$1.diff" | sed 's/^/          /'
-}
-
-# at_least compares counts that may only be larger than planned.
-at_least() {
-  sql "$here/sql/at_least.sql" >"$dir/got/at_least.tsv"
-  local name want got
-  while IFS=$'\t' read -r name want; do
-    got=$(value "$dir/got/at_least.tsv" "$name")
-    if [[ ${got:-0} -ge $want ]]; then
-      say "  enough  $name: $got, planned $want"
-    else
-      failed=1
-      say "  MISSING $name: ${got:-0}, planned $want"
-    fi
-  done <"$dir/plan/truth/at_least.tsv"
-}
-
-# value FILE NAME prints the second column of the line of that name.
-value() {
-  local name n
-  while IFS=$'\t' read -r name n; do
-    if [[ $name == "$2" ]]; then echo "$n"; fi
-  done <"$1"
-}
-
-# provoked prints what was provoked, by how many records, and how often it
-# happened: once at least.
-provoked() {
-  say "provoked:"
-  sql "$here/sql/provoked.sql" >"$dir/got/provoked.tsv"
-  local name planned got
-  while IFS=$'\t' read -r name planned; do
-    got=$(value "$dir/got/provoked.tsv" "$name")
-    printf '  %-12s %7d  by %d records\n' "$name" "${got:-0}" "$planned"
-    if [[ $planned -gt 0 && ${got:-0} -eq 0 ]]; then
-      failed=1
-      say "  MISSING $name: it was provoked and did not happen"
-    fi
-  done <"$dir/plan/truth/provoked.tsv"
-}
-
-# empty NAME WHAT [PARAMETERS]: the query lists offenders; there must be none.
-empty() {
-  local name=$1 what=$2
-  shift 2
-  sql "$here/sql/$name.sql" "$@" >"$dir/got/$name.tsv"
-  if [[ -s $dir/got/$name.tsv ]]; then
-    failed=1
-    say "  BROKEN  $what: $dir/got/$name.tsv begins"
-    head -n 6 "$dir/got/$name.tsv" | sed 's/^/          /'
-  else
-    say "  holds   $what"
-  fi
-}
-
 examples() {
   local f
   for f in "$here"/examples/*.sql; do
@@ -258,8 +165,6 @@ main() {
   ports
   "$bin/goodhart" simulate plan --out "$dir/plan" --seed "${DEMO_SEED:-1}" --people "${DEMO_PEOPLE:-120}" \
     --days "${DEMO_DAYS:-28}" --events "${DEMO_EVENTS:-240000}"
-  final=$(sed -n 's/^ *"final_clock": *\([0-9]*\).*/\1/p' "$dir/plan/plan.json")
-  mark=$(sed -n 's/^ *"mark": *"\(.*\)".*/\1/p' "$dir/plan/plan.json")
 
   began=$(now_ms)
   say "starting the pipeline under $dir/data"
@@ -276,16 +181,7 @@ main() {
   say "drained after $(seconds $(($(now_ms) - began))) s"
 
   say
-  say "the truth, written before anything was sent, against plain SQL:"
-  compare usage_by_team_hour
-  compare usage_daily
-  compare rolling_24h
-  compare outcomes_by_team_day
-  compare totals
-  at_least
-  empty conservation "accepted = duplicates + held + stored + merged + dead, by source and hour"
-  empty content "no prompt, command, path or address in any table" "mark=$mark"
-  provoked
+  verdict
   examples
   look
   say
