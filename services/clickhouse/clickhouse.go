@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -15,6 +16,8 @@ import (
 type Config struct {
 	// DSN is clickhouse://user:password@host:9000/db or http://user:password@host:8123/db.
 	DSN string `yaml:"dsn"`
+	// Dial replaces the network, for tests; nil for the system's.
+	Dial func(ctx context.Context, addr string) (net.Conn, error) `yaml:"-"`
 }
 
 // Validate reports a DSN that cannot be read.
@@ -35,6 +38,7 @@ func (c Config) Open(ctx context.Context) (driver.Conn, error) {
 		return nil, fmt.Errorf("clickhouse.dsn: %w", err)
 	}
 	opts.DialTimeout = 5 * time.Second
+	opts.DialContext = c.Dial
 	conn, err := clickhouse.Open(opts)
 	if err != nil {
 		return nil, fmt.Errorf("open clickhouse: %w", err)

@@ -108,7 +108,7 @@ func (s *service) listen(ctx context.Context) error {
 		if addr == "" {
 			return nil
 		}
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		ln, err := s.cfg.Listen.open(ctx, addr)
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -60,6 +61,15 @@ type Listen struct {
 	HTTP string `yaml:"http"`
 	// GRPC serves OTLP/gRPC.
 	GRPC string `yaml:"grpc"`
+	// Open replaces the system's listeners, for tests; nil for those.
+	Open func(network, address string) (net.Listener, error) `yaml:"-"`
+}
+
+func (l Listen) open(ctx context.Context, addr string) (net.Listener, error) {
+	if l.Open != nil {
+		return l.Open("tcp", addr)
+	}
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 }
 
 // Limits bound what one request, and all of them together, may take.

@@ -21,6 +21,8 @@ type Config struct {
 	Mechanism string `yaml:"mechanism"`
 	User      string `yaml:"user"`
 	Password  string `yaml:"password"`
+	// Extra options go last: tests put clients on networks of their own.
+	Extra []kgo.Opt `yaml:"-"`
 }
 
 // Validate reports every problem, each with its key.
@@ -54,5 +56,5 @@ func (c Config) Options() []kgo.Opt {
 	case "scram-sha-512":
 		opts = append(opts, kgo.SASL(scram.Auth{User: c.User, Pass: c.Password}.AsSha512Mechanism()))
 	}
-	return opts
+	return append(opts, c.Extra...)
 }
