@@ -93,3 +93,20 @@ func TestBatchesOfFollowedEventsAreKept(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkFollows is all that an event costs that is not followed.
+func BenchmarkFollows(b *testing.B) {
+	event := []byte("0123456789abcdef")
+	f := func(name string, t *Tracer) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if t.Follows(event) {
+					b.Fatal("followed")
+				}
+			}
+		})
+	}
+	f("off", nil)
+	f("1-in-1000", New(tracetest.NewSpanRecorder(), 0.001, nil))
+}

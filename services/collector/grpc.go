@@ -30,7 +30,7 @@ type grpcInlet struct{ signal signal }
 func (s *service) grpcRoutes() http.Handler {
 	mux := http.NewServeMux()
 	for _, sig := range signals() {
-		from := origin{transport: goodhartv1.Transport_TRANSPORT_OTLP_GRPC, name: "otlp_grpc", source: otlpSource}
+		from := origin{transport: goodhartv1.Transport_TRANSPORT_OTLP_GRPC, name: transportOTLPGRPC, source: otlpSource}
 		mux.Handle("POST "+sig.method, s.serve(grpcInlet{sig}, from))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

@@ -45,8 +45,8 @@ type origin struct {
 func (s *service) serve(in inlet, from origin) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
-		res, ref := s.exchange(r, in, from)
-		outcome := "ok"
+		res, ref := s.exchange(r, started, in, from)
+		outcome := resultOK
 		if ref != nil {
 			outcome = ref.reason
 			s.report(r, ref)
@@ -69,12 +69,15 @@ func (s *service) report(r *http.Request, ref *refusal) {
 
 // exchange is what happens to every request: the key, the clock and the headers
 // are looked at before the first byte of the body is read.
-func (s *service) exchange(r *http.Request, in inlet, from origin) (result, *refusal) {
+func (s *service) exchange(r *http.Request, started time.Time, in inlet, from origin) (result, *refusal) {
 	if ref := s.intake.enter(); ref != nil {
 		return result{}, ref
 	}
 	defer s.intake.leave()
-	d := delivery{books: s.library.current.Load(), transport: from.transport, source: from.source}
+	d := delivery{
+		books: s.library.current.Load(), started: started, route: r.Pattern,
+		transport: from.transport, source: from.source,
+	}
 	var ref *refusal
 	if d.cred, ref = d.books.keys.authenticate(r.Header.Get("Authorization")); ref != nil {
 		return result{}, ref
@@ -124,10 +127,10 @@ func (s *service) httpServer(handler http.Handler, protocols *http.Protocols) *h
 func (s *service) httpRoutes() http.Handler {
 	mux := http.NewServeMux()
 	for _, sig := range signals() {
-		from := origin{transport: goodhartv1.Transport_TRANSPORT_OTLP_HTTP, name: "otlp_http", source: otlpSource}
+		from := origin{transport: goodhartv1.Transport_TRANSPORT_OTLP_HTTP, name: transportOTLPHTTP, source: otlpSource}
 		mux.Handle("POST "+sig.path, s.serve(otlpInlet{sig}, from))
 	}
-	from := origin{transport: goodhartv1.Transport_TRANSPORT_HTTP, name: "http", source: cloudevents.Source}
+	from := origin{transport: goodhartv1.Transport_TRANSPORT_HTTP, name: transportHTTP, source: cloudevents.Source}
 	mux.Handle("POST "+eventsPath, s.serve(eventsInlet{}, from))
 	return mux
 }

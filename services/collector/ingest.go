@@ -21,6 +21,8 @@ type delivery struct {
 	books     *books
 	cred      *credential
 	now       time.Time // of acceptance
+	started   time.Time // by the wall clock
+	route     string    // method and path, as registered
 	transport goodhartv1.Transport
 	// source stands for the adapter where the body cannot be decoded.
 	source string
@@ -43,19 +45,29 @@ func (s *service) ingest(ctx context.Context, d delivery, body []byte, decode de
 		return result{}, s.condemn(ctx, d, body, undecodable(err))
 	}
 	cargo := s.load(d, drafts, rejections)
-	if ref := s.deliver(ctx, cargo); ref != nil {
+	ref := s.accept(ctx, d, cargo)
+	s.trace(d, cargo, ref)
+	if ref != nil {
 		return result{}, ref
-	}
-	if err := s.producer.bury(ctx, d.cred, d.now, cargo.rejections); err != nil {
-		return result{}, unavailable(err)
-	}
-	if s.clock.fromHeader {
-		if err := s.ticker.catchUp(ctx, d.now); err != nil {
-			return result{}, unavailable(err)
-		}
 	}
 	s.count(d, cargo)
 	return result{accepted: len(cargo.records), rejections: cargo.rejections}, nil
+}
+
+// accept does what must be done before a request is answered for good.
+func (s *service) accept(ctx context.Context, d delivery, c *cargo) *refusal {
+	if ref := s.deliver(ctx, c); ref != nil {
+		return ref
+	}
+	if err := s.producer.bury(ctx, d.cred, d.now, c.rejections); err != nil {
+		return unavailable(err)
+	}
+	if s.clock.fromHeader {
+		if err := s.ticker.catchUp(ctx, d.now); err != nil {
+			return unavailable(err)
+		}
+	}
+	return nil
 }
 
 // cargo is what a request brings: records, each with the draft it came from,
@@ -64,6 +76,8 @@ type cargo struct {
 	records    []kgo.Record
 	drafts     []*event.Draft
 	rejections []event.Rejection
+	followed   []followed
+	shipped    time.Time // when producing began
 }
 
 // load stamps and encodes drafts.
@@ -98,6 +112,7 @@ func (s *service) load(d delivery, drafts []event.Draft, rejections []event.Reje
 			Key:       key,
 			Value:     value,
 		})
+		c.mark(s.tel.Tracer, draft.Event.EventId, &c.records[len(c.records)-1])
 	}
 	return c
 }
@@ -114,7 +129,7 @@ func (s *service) deliver(ctx context.Context, c *cargo) *refusal {
 	if len(c.records) == 0 {
 		return nil
 	}
-	started := time.Now()
+	c.shipped = time.Now()
 	ship := s.producer.ship()
 	if err := ship.send(ctx, c.records); err != nil {
 		return unavailable(err)
@@ -123,7 +138,8 @@ func (s *service) deliver(ctx context.Context, c *cargo) *refusal {
 	if err != nil {
 		return unavailable(err)
 	}
-	s.metrics.produceSeconds.Observe(time.Since(started).Seconds())
+	s.metrics.produceSeconds.Observe(time.Since(c.shipped).Seconds())
+	c.landed()
 	if len(refused) == 0 {
 		return nil
 	}

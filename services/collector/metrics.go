@@ -13,9 +13,21 @@ type metrics struct {
 	sifted                       prometheus.Counter
 	requestSeconds               *prometheus.HistogramVec
 	produceSeconds, tickSeconds  prometheus.Histogram
-	loaded                       prometheus.Gauge
+	loaded, lastTick             prometheus.Gauge
 	reg                          prometheus.Registerer
 }
+
+// Values of labels.
+const (
+	ticksSent   = "sent"
+	ticksFailed = "failed"
+
+	transportOTLPHTTP = "otlp_http"
+	transportOTLPGRPC = "otlp_grpc"
+	transportHTTP     = "http"
+
+	resultOK = "ok"
+)
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -45,12 +57,25 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "goodhart_collector_loaded_timestamp_seconds", Help: "When the files in force were loaded.",
 		}),
+		lastTick: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "goodhart_collector_last_tick_timestamp_seconds",
+			Help: "When every partition had last acknowledged a tick: watermarks depend on them; 0 before the first.",
+		}),
 		sifted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "goodhart_collector_sifted_records_total", Help: "Records of batches that the broker refused as too large, sent again in parts.",
 		}),
 		reg: reg,
 	}
-	reg.MustRegister(m.requestSeconds, m.loaded, m.sifted)
+	// A rate needs the 0 before the first.
+	for _, result := range []string{ticksSent, ticksFailed} {
+		m.ticks.WithLabelValues(result)
+	}
+	for _, transport := range []string{transportOTLPHTTP, transportOTLPGRPC, transportHTTP} {
+		for _, result := range []string{resultOK, reasonOverloaded, reasonUnavailable} {
+			m.requests.WithLabelValues(transport, result)
+		}
+	}
+	reg.MustRegister(m.requestSeconds, m.loaded, m.lastTick, m.sifted)
 	return m
 }
 

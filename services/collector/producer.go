@@ -316,7 +316,7 @@ func (p *producer) sendCopies(ctx context.Context, records []*kgo.Record) ([]*kg
 	copies := make([]kgo.Record, len(records))
 	origin := make(map[*kgo.Record]*kgo.Record, len(records))
 	for i, r := range records {
-		copies[i] = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
+		copies[i] = kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Headers: r.Headers}
 		origin[&copies[i]] = r
 	}
 	s := p.shipThrough(p.sieve)
@@ -324,8 +324,15 @@ func (p *producer) sendCopies(ctx context.Context, records []*kgo.Record) ([]*kg
 		return nil, err
 	}
 	refused, err := s.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		r.Offset = copies[i].Offset
+	}
 	for i, r := range refused {
 		refused[i] = origin[r]
+		refused[i].Offset = -1 // it lies nowhere
 	}
-	return refused, err
+	return refused, nil
 }

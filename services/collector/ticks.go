@@ -87,11 +87,12 @@ func (t *ticker) send(ctx context.Context, now time.Time) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		t.metrics.ticks.WithLabelValues("failed").Inc()
+		t.metrics.ticks.WithLabelValues(ticksFailed).Inc()
 		return fmt.Errorf("send ticks: %w", err)
 	}
 	t.latest.Store(max(t.latest.Load(), now.UnixMilli()))
-	t.metrics.ticks.WithLabelValues("sent").Inc()
+	t.metrics.ticks.WithLabelValues(ticksSent).Inc()
+	t.metrics.lastTick.SetToCurrentTime()
 	t.metrics.tickSeconds.Observe(time.Since(started).Seconds())
 	return nil
 }
