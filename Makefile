@@ -27,6 +27,8 @@ VENV   := $(CACHE)/venv/ready
 PEERS  := $(CACHE)/debian/ready
 GO     := go
 GOTEST := $(GO) test -p 2
+TESTS  := env REQUIRE_TOOLS=1 $(GOTEST) -timeout 15m $(PACKAGES)
+KAFKA  := deploy/kafka/cluster.sh
 
 export GOBIN := $(BIN)
 export PATH := $(BIN):$(PATH)
@@ -42,8 +44,12 @@ build: ## Build goodhart and chserve into .bin
 	$(GO) build -o $(BIN)/chserve ./services/cmd/chserve
 
 .PHONY: test
-test: $(CHDB) $(VENV) $(PEERS) ## Run every test, against the real engine and a real client
-	REQUIRE_TOOLS=1 $(GOTEST) -timeout 15m $(PACKAGES)
+test: $(CHDB) $(VENV) $(PEERS) ## Run every test, against the real engine, a real client and Apache Kafka
+	@if [ -n "$${KAFKA_BROKERS:-}" ]; then $(TESTS); \
+	elif lacks=$$($(KAFKA) fetch 2>&1); then $(KAFKA) run -- $(TESTS); \
+	elif [ "$${REQUIRE_KAFKA:-}" = 1 ]; then echo "$$lacks"; exit 1; \
+	else code=0; $(TESTS) || code=$$?; \
+	  echo "Skipped: the half of the tests that runs on Apache Kafka. $$lacks"; exit $$code; fi
 
 .PHONY: race
 race: $(CHDB) ## Run the tests of what runs concurrently under the race detector
@@ -83,6 +89,10 @@ fuzz: ## Fuzz every decoder for FUZZTIME (30s)
 demo: build $(CHDB) ## Run the whole pipeline on simulated traffic and compare with the truth
 	GOODHART_BIN=$(BIN) CHDB_LIB=$(CHDB) bash deploy/demo/demo.sh
 
+.PHONY: kafka
+kafka: ## Run Apache Kafka, three nodes on loopback, until Ctrl-C (KAFKA_DIR, KAFKA_PORT)
+	@$(KAFKA) up
+
 .PHONY: up
 up: build $(CHDB) ## Run the whole pipeline on its embedded defaults
 	$(BIN)/goodhart up --library $(CHDB)
@@ -90,7 +100,7 @@ up: build $(CHDB) ## Run the whole pipeline on its embedded defaults
 .PHONY: check
 check: ## Everything CI checks
 	$(MAKE) check-format check-boundaries check-generated lint
-	$(MAKE) test
+	REQUIRE_KAFKA=1 $(MAKE) test
 	$(MAKE) race
 	$(MAKE) check-bench
 

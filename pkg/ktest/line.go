@@ -1,4 +1,3 @@
-// Package ktest is what tests of Kafka clients share.
 package ktest
 
 import (
