@@ -37,7 +37,7 @@ var built bool
 
 // binaries returns the directory of goodhart and chserve, and the engine. The
 // test is skipped without an engine, or fails if REQUIRE_TOOLS=1.
-func binaries(t *testing.T) (dir, library string) {
+func binaries(t testing.TB) (dir, library string) {
 	t.Helper()
 	library, err := filepath.Abs("../../.cache/chdb/package/libchdb.so")
 	if err != nil {

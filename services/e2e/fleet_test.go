@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fleet is every role as a process of its own.
+type fleet struct {
+	dir, bin string
+	running  []*exec.Cmd
+}
+
+// deployment is where each role of a fleet is.
+type deployment struct {
+	brokers, clickhouse, collector string
+	// admin is by role.
+	admin map[string]string
+	// secret is an API key of the collector, for tenant acme.
+	secret string
+}
+
+// deploy starts every role from its own configuration file, on addresses of
+// their own: a broker, ClickHouse, sink, processor, collector. more is added to
+// the configuration of a role.
+func (f *fleet) deploy(t testing.TB, library string, partitions string, more map[string]string) deployment {
+	t.Helper()
+	d := deployment{brokers: f.address(t), clickhouse: f.address(t), collector: f.address(t), secret: "a secret of the test", admin: map[string]string{}}
+	for _, name := range []string{"broker", "processor", "sink", "collector"} {
+		d.admin[name] = f.address(t)
+	}
+	role := func(name, text string) {
+		t.Helper()
+		config := f.file(t, name+".yaml", text+more[name]+"admin: "+d.admin[name]+"\n")
+		check := exec.CommandContext(t.Context(), filepath.Join(f.bin, "goodhart"), name, "--config", config, "--check-config")
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Fatalf("check %s: %v\n%s", name, err, out)
+		}
+		f.start(t, "http://"+d.admin[name]+"/readyz", "goodhart", name, "--config", config)
+	}
+	kafka := fmt.Sprintf("kafka:\n  brokers: [%s]\n", d.brokers)
+	role("broker", fmt.Sprintf("listen: %s\ndata: %s\n", d.brokers, filepath.Join(f.dir, "broker")))
+	f.start(t, "http://"+d.clickhouse+"/ping", "chserve", "--path", filepath.Join(f.dir, "clickhouse"), "--listen", d.clickhouse, "--lib", library)
+	migration := f.file(t, "migrate.yaml", kafka+d.dsn()+"partitions: "+partitions+"\nreplication: 1\nschema: {kind: embedded}\n")
+	for range 2 { // the second time there is nothing to do
+		migrate := exec.CommandContext(t.Context(), filepath.Join(f.bin, "goodhart"), "migrate", "--config", migration)
+		if out, err := migrate.CombinedOutput(); err != nil {
+			t.Fatalf("migrate: %v\n%s", err, out)
+		}
+	}
+	role("sink", kafka+d.dsn()+"instance: s-1\n")
+	role("processor", kafka+"instance: p-1\n")
+	hash := sha256.Sum256([]byte(d.secret))
+	keys := f.file(t, "keys.yaml", fmt.Sprintf("keys:\n  - {id: k1, sha256: %s, tenant: acme, accounting: billable}\n", hex.EncodeToString(hash[:])))
+	role("collector", kafka+fmt.Sprintf("listen: {http: %q, grpc: \"\"}\nkeys_file: %s\nkeyring: {acme: %s}\n", d.collector, keys, strings.Repeat("5a", 32)))
+	return d
+}
+
+// dsn is the part of a configuration file that names ClickHouse.
+func (d deployment) dsn() string {
+	return fmt.Sprintf("clickhouse:\n  dsn: http://default@%s/default\n", d.clickhouse)
+}
+
+// answer is what ClickHouse answers to a query.
+func (d deployment) answer(t testing.TB, query string) string {
+	t.Helper()
+	body, _ := get(t.Context(), fmt.Sprintf("http://%s/?query=%s", d.clickhouse, url.QueryEscape(query)))
+	return body
+}
+
+// address returns a loopback address that nobody listens on. It is below the
+// range from which the kernel takes the ports of outgoing connections: one of
+// those could take it before its process does.
+func (f *fleet) address(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 16_000+rand.IntN(16_000))
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		return address
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+func (f *fleet) file(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start runs a binary with a configuration file and waits for the URL to answer.
+func (f *fleet) start(t testing.TB, ready string, args ...string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(f.dir, fmt.Sprintf("%d.log", len(f.running))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(f.bin, args[0]), args[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.running = append(f.running, cmd)
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("%v:\n%s", cmd.Args, text)
+		}
+	})
+	eventually(t, strings.Join(args, " "), func() bool { _, ok := get(t.Context(), ready); return ok })
+}
+
+// stop ends the processes against the order of their start; each must end by
+// itself and well.
+func (f *fleet) stop(t testing.TB) {
+	t.Helper()
+	for i := len(f.running) - 1; i >= 0; i-- {
+		cmd := f.running[i]
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			log, _ := os.ReadFile(filepath.Join(f.dir, fmt.Sprintf("%d.log", i)))
+			t.Errorf("%v after SIGTERM: %v\n%s", cmd.Args, err, log)
+		}
+	}
+}
+
+func get(ctx context.Context, url string) (string, bool) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", false
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err == nil && resp.StatusCode == http.StatusOK
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(60 * time.Second); !done(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
