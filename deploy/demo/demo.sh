@@ -8,7 +8,7 @@
 #   CHDB_LIB        libchdb.so (default: .cache/chdb/package/libchdb.so)
 #   DEMO_DIR        directory of all state, emptied at the start (default: .goodhart/demo)
 #   DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_EVENTS   the company
-#   DEMO_PORT       first of five ports in a row instead of the usual ones
+#   DEMO_PORT       first of six ports in a row instead of the usual ones
 #   DEMO_KEEP       not empty: leave the pipeline running at the end
 #   DEMO_KILL       hours of the period after which the pipeline is killed with
 #                   SIGKILL in the middle of its work and started again, e.g. "100 400"
@@ -47,10 +47,10 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 ports() {
-  http=127.0.0.1:4318 grpc=127.0.0.1:4317 clickhouse=127.0.0.1:8123 broker=127.0.0.1:9092 admin=127.0.0.1:9464
+  http=127.0.0.1:4318 grpc=127.0.0.1:4317 clickhouse=127.0.0.1:8123 broker=127.0.0.1:9092 admin=127.0.0.1:9464 engine=127.0.0.1:9461
   if [[ -n ${DEMO_PORT:-} ]]; then
     http=127.0.0.1:$DEMO_PORT grpc=127.0.0.1:$((DEMO_PORT + 1)) clickhouse=127.0.0.1:$((DEMO_PORT + 2))
-    broker=127.0.0.1:$((DEMO_PORT + 3)) admin=127.0.0.1:$((DEMO_PORT + 4))
+    broker=127.0.0.1:$((DEMO_PORT + 3)) admin=127.0.0.1:$((DEMO_PORT + 4)) engine=127.0.0.1:$((DEMO_PORT + 5))
   fi
   cat >"$dir/up.yaml" <<YAML
 http: $http
@@ -58,6 +58,7 @@ grpc: $grpc
 clickhouse: $clickhouse
 broker: $broker
 admin: $admin
+clickhouse_admin: $engine
 YAML
 }
 

@@ -70,6 +70,7 @@ func (c Config) port() (int, error) {
 // belongs to one process: a second one gets an error.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	tel.NotReady("broker", "starting")
+	tel.WatchDisk(cfg.Data)
 	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
 	}
@@ -97,11 +98,12 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err != nil {
 		return fmt.Errorf("read the mark of an orderly stop: %w", err)
 	}
-	cluster, door, err := open(cfg, port)
+	m := newMetrics(tel.Metrics, cfg.Data)
+	cluster, door, err := open(cfg, port, m)
 	if err != nil {
 		return err
 	}
-	commits.watch(cluster)
+	commits.watch(cluster, m.request)
 	if !clean {
 		err = abortLeftovers(ctx, cfg.Listen, door)
 	}
@@ -122,7 +124,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 }
 
 // open starts kfake behind a gate that is still closed.
-func open(cfg Config, port int) (*kfake.Cluster, *gate, error) {
+func open(cfg Config, port int, m *metrics) (*kfake.Cluster, *gate, error) {
 	var door *gate
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
@@ -131,7 +133,7 @@ func open(cfg Config, port int) (*kfake.Cluster, *gate, error) {
 		kfake.ClusterID("goodhart"),
 		kfake.ListenFn(func(network, address string) (net.Listener, error) {
 			var err error
-			door, err = newGate(network, address)
+			door, err = newGate(network, address, m.count)
 			return door, err
 		}),
 	}

@@ -58,10 +58,11 @@ type segment struct {
 func (j *journal) path() string { return filepath.Join(j.dir, "commit.json") }
 
 // watch notes the sizes before every commit that the cluster handles. A commit
-// that cannot be noted is refused.
-func (j *journal) watch(cluster *kfake.Cluster) {
+// that cannot be noted is refused. Seen is told of every request.
+func (j *journal) watch(cluster *kfake.Cluster, seen func(kmsg.Request)) {
 	cluster.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
+		seen(req)
 		if err := j.settle(); err != nil {
 			return nil, err, true // the connection ends; the request was not handled
 		}

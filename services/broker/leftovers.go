@@ -18,17 +18,18 @@ import (
 // opened; others wait in the kernel's queue.
 type gate struct {
 	net.Listener
-	inside chan net.Conn
-	open   chan struct{}
-	once   sync.Once
+	counted func(net.Conn) net.Conn // around every connection from outside
+	inside  chan net.Conn
+	open    chan struct{}
+	once    sync.Once
 }
 
-func newGate(network, address string) (*gate, error) {
+func newGate(network, address string, counted func(net.Conn) net.Conn) (*gate, error) {
 	ln, err := (&net.ListenConfig{}).Listen(context.Background(), network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &gate{Listener: ln, inside: make(chan net.Conn), open: make(chan struct{})}, nil
+	return &gate{Listener: ln, counted: counted, inside: make(chan net.Conn), open: make(chan struct{})}, nil
 }
 
 // Accept returns the next connection that may come in.
@@ -37,7 +38,11 @@ func (g *gate) Accept() (net.Conn, error) {
 	case conn := <-g.inside:
 		return conn, nil
 	case <-g.open:
-		return g.Listener.Accept()
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		return g.counted(conn), nil
 	}
 }
 

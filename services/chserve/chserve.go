@@ -105,6 +105,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		return err
 	}
 	tel.NotReady("chserve", "starting the engine")
+	tel.WatchDisk(cfg.Path)
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for queries: %w", err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -58,8 +59,14 @@ func chserveBinary(cfg Config) (string, error) {
 }
 
 func child(ctx context.Context, cfg Config, binary string, tel *probe.Telemetry, ready func()) error {
-	cmd := exec.CommandContext(ctx, binary,
-		"--attached", "--path", filepath.Join(cfg.Data, "clickhouse"), "--listen", cfg.ClickHouse, "--lib", cfg.Library)
+	args := []string{
+		"--attached", "--path", filepath.Join(cfg.Data, "clickhouse"), "--listen", cfg.ClickHouse, "--lib", cfg.Library,
+		"--admin", cfg.ClickHouseAdmin,
+	}
+	if memory := cfg.engineMemory(); memory > 0 {
+		args = append(args, "--max-memory", strconv.FormatInt(memory, 10))
+	}
+	cmd := exec.CommandContext(ctx, binary, args...)
 	// An attached child ends when its standard input does, which is when this
 	// process ends, however it does.
 	if _, err := cmd.StdinPipe(); err != nil {

@@ -2,6 +2,7 @@ package up
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -13,12 +14,18 @@ import (
 type Config struct {
 	// Data is the directory of all state.
 	Data string `yaml:"data"`
-	// Broker, HTTP, GRPC, ClickHouse and Admin are loopback addresses, host:port.
-	Broker     string `yaml:"broker"`
-	HTTP       string `yaml:"http"`
-	GRPC       string `yaml:"grpc"`
-	ClickHouse string `yaml:"clickhouse"`
-	Admin      string `yaml:"admin"`
+	// Broker, HTTP, GRPC, ClickHouse, Admin and ClickHouseAdmin are loopback
+	// addresses, host:port. The engine is a process of its own and shows its
+	// metrics at the last of them.
+	Broker          string `yaml:"broker"`
+	HTTP            string `yaml:"http"`
+	GRPC            string `yaml:"grpc"`
+	ClickHouse      string `yaml:"clickhouse"`
+	Admin           string `yaml:"admin"`
+	ClickHouseAdmin string `yaml:"clickhouse_admin"`
+	// ClickHouseMemory bounds the engine's memory in bytes; 0: half of the
+	// machine's, since the rest of the pipeline runs beside it.
+	ClickHouseMemory int64 `yaml:"clickhouse_memory"`
 	// DSN names a ClickHouse server to use instead of the embedded engine.
 	DSN string `yaml:"dsn"`
 	// Library is the engine's libchdb.so, Chserve the binary that serves it.
@@ -41,16 +48,17 @@ type Config struct {
 // Default keeps everything under .goodhart and on the usual ports.
 func Default() Config {
 	return Config{
-		Data:           ".goodhart",
-		Broker:         "127.0.0.1:9092",
-		HTTP:           "127.0.0.1:4318",
-		GRPC:           "127.0.0.1:4317",
-		ClickHouse:     "127.0.0.1:8123",
-		Admin:          "127.0.0.1:9464",
-		Library:        ".cache/chdb/package/libchdb.so",
-		Partitions:     kschema.DefaultCounts(),
-		SimulationStep: time.Hour,
-		Output:         os.Stdout,
+		Data:            ".goodhart",
+		Broker:          "127.0.0.1:9092",
+		HTTP:            "127.0.0.1:4318",
+		GRPC:            "127.0.0.1:4317",
+		ClickHouse:      "127.0.0.1:8123",
+		Admin:           "127.0.0.1:9464",
+		ClickHouseAdmin: "127.0.0.1:9461",
+		Library:         ".cache/chdb/package/libchdb.so",
+		Partitions:      kschema.DefaultCounts(),
+		SimulationStep:  time.Hour,
+		Output:          os.Stdout,
 	}
 }
 
@@ -62,6 +70,9 @@ func (c Config) Validate() error {
 	}
 	if c.SimulationStep <= 0 {
 		errs = append(errs, errors.New("simulation_step: must be positive"))
+	}
+	if c.ClickHouseMemory != 0 && c.ClickHouseMemory < minEngineMemory {
+		errs = append(errs, fmt.Errorf("clickhouse_memory: %d bytes; want 0 or at least %d", c.ClickHouseMemory, minEngineMemory))
 	}
 	return errors.Join(errs...)
 }

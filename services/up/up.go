@@ -231,6 +231,9 @@ goodhart is ready
   Kafka                      %[4]s
   metrics                    http://%[5]s/metrics
 `, cfg.HTTP, cfg.GRPC, cfg.dsn(), cfg.Broker, cfg.Admin)
+	if cfg.DSN == "" && cfg.ClickHouseAdmin != "" {
+		fmt.Fprintf(&b, "                             http://%s/metrics (ClickHouse)\n", cfg.ClickHouseAdmin)
+	}
 	if keys.APIKey != "" {
 		fmt.Fprintf(&b, `
 API key of tenant %[3]s: %[1]s

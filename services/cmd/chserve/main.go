@@ -32,6 +32,7 @@ func run(args []string) error {
 	listen := flags.String("listen", "", "`host:port` of the HTTP interface (default "+cfg.Listen+")")
 	library := flags.String("lib", "", "`file` libchdb.so (default .cache/chdb/package/libchdb.so)")
 	admin := flags.String("admin", "", "`host:port` of /metrics, /healthz and /readyz (default none)")
+	memory := flags.Int64("max-memory", 0, "`bytes` that the engine may take (default nine tenths of the machine's)")
 	password := flags.String("password-env", "CHSERVE_PASSWORD", "environment `variable` that holds the password")
 	attached := flags.Bool("attached", false, "stop when standard input ends, as it does when the parent process dies")
 	verbose := flags.Bool("verbose", false, "log every query that fails")
@@ -46,6 +47,9 @@ func run(args []string) error {
 		if *o.value != "" {
 			*o.into = *o.value
 		}
+	}
+	if *memory != 0 {
+		cfg.MaxMemory = *memory
 	}
 	if secret := os.Getenv(*password); secret != "" {
 		cfg.Password = secret
