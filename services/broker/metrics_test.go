@@ -43,6 +43,8 @@ func gathered(t *testing.T, tel *probe.Telemetry, name, label, value string) flo
 func TestMetrics(t *testing.T) {
 	tel := probe.New(slog.New(slog.DiscardHandler))
 	cfg := Config{Listen: freeAddress(t), Data: t.TempDir(), SyncWrites: true}
+	get := func(name, label, value string) float64 { return gathered(t, tel, name, label, value) }
+	tel.NotReady("broker", "not started")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, cfg, tel) }()
@@ -52,6 +54,19 @@ func TestMetrics(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	wait := func(what string, yes func() bool) {
+		t.Helper()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.After(10 * time.Second); !yes(); {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				t.Fatalf("waited for %s in vain", what)
+			}
+		}
+	}
+	wait("the broker", func() bool { return len(tel.Pending()) == 0 })
 	cl, err := kgo.NewClient(kgo.SeedBrokers(cfg.Listen), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +81,6 @@ func TestMetrics(t *testing.T) {
 	if err := cl.ProduceSync(ctx, &kgo.Record{Topic: "a-topic", Value: make([]byte, size)}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	get := func(name, label, value string) float64 { return gathered(t, tel, name, label, value) }
 	if n := get("goodhart_broker_requests_total", "api", "Produce"); n != 1 {
 		t.Errorf("%v produce requests", n)
 	}
@@ -86,15 +100,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%v bytes of disk", n)
 	}
 	cl.Close()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(10 * time.Second); get("goodhart_broker_connections", "", "") != 0; {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("connections stay counted after they are closed")
-		}
-	}
+	wait("connections to be counted no longer", func() bool { return get("goodhart_broker_connections", "", "") == 0 })
 	if problems, err := testutil.GatherAndLint(tel.Metrics); err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
