@@ -37,21 +37,21 @@ var built bool
 
 // binaries returns the directory of goodhart and chserve, and the engine. The
 // test is skipped without an engine, or fails if REQUIRE_TOOLS=1.
-func binaries(t testing.TB) (dir, library string) {
-	t.Helper()
+func binaries(tb testing.TB) (dir, library string) {
+	tb.Helper()
 	library, err := filepath.Abs("../../.cache/chdb/package/libchdb.so")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if _, err := os.Stat(library); err != nil {
 		if os.Getenv("REQUIRE_TOOLS") == "1" {
-			t.Fatalf("no ClickHouse engine: make tools: %v", err)
+			tb.Fatalf("no ClickHouse engine: make tools: %v", err)
 		}
-		t.Skipf("no ClickHouse engine: make tools: %v", err)
+		tb.Skipf("no ClickHouse engine: make tools: %v", err)
 	}
 	built = true
 	if dir, err = buildOnce(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir, library
 }
