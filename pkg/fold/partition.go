@@ -46,6 +46,7 @@ type partition struct {
 	// says that it ends with the header of a transaction about to end.
 	pending []*kgo.Record
 	headed  bool
+	blanks  []kgo.Record
 	// polled is the offset after the last record seen in this transaction. It
 	// lies behind applied while an aborted transaction is read again.
 	polled int64
@@ -161,7 +162,10 @@ func (p *partition) address(o *machine.Output) {
 		p.bury(o)
 		return
 	}
-	n := p.count(o.Topic)
+	n := int32(len(p.nextSeq))
+	if o.Topic != p.stage.Stamped {
+		n = p.count(o.Topic)
+	}
 	switch o.Partition {
 	case machine.EveryPartition:
 		for to := range n {
@@ -180,11 +184,25 @@ func (p *partition) emit(o *machine.Output, to int32, clone bool) {
 		value = o.Stamped(uint32(p.id), p.nextSeq[to], clone)
 		p.nextSeq[to]++
 	}
-	rec := &kgo.Record{Topic: o.Topic, Partition: to, Key: o.Key, Value: value}
+	rec := p.blank()
+	rec.Topic, rec.Partition, rec.Key, rec.Value = o.Topic, to, o.Key, value
 	for _, h := range o.Headers {
 		rec.Headers = append(rec.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	p.pending = append(p.pending, rec)
+}
+
+// blanks is how many records are allocated at a time.
+const blanks = 64
+
+// blank returns an empty record.
+func (p *partition) blank() *kgo.Record {
+	if len(p.blanks) == 0 {
+		p.blanks = make([]kgo.Record, blanks)
+	}
+	rec := &p.blanks[0]
+	p.blanks = p.blanks[1:]
+	return rec
 }
 
 // bury puts a dead letter in the place of an output that Kafka would refuse.
@@ -224,9 +242,9 @@ func (p *partition) announce() {
 		return
 	}
 	p.announced = second
-	var mark machine.Outputs
-	mark.EmitBytes(p.stage.Stamped, machine.EveryPartition, nil, w, watermarkBody, nil)
-	p.address(&mark.Records()[0])
+	p.out.EmitBytes(p.stage.Stamped, machine.EveryPartition, nil, w, watermarkBody, nil)
+	p.address(&p.out.Records()[0])
+	p.out.Reset()
 }
 
 func floorDiv(a, b int64) int64 {
@@ -263,12 +281,23 @@ func (p *partition) header() *goodhartv1.SnapshotHeader {
 	return h
 }
 
-// behead takes the header of an aborted transaction away: the next one has its
-// own. Pieces of state stay, the snapshots count them as written.
-func (p *partition) behead() {
+// aborted makes the pending records of an aborted transaction ready for the next
+// one, which has a header of its own. Pieces of state stay, the snapshots count
+// them as written.
+func (p *partition) aborted() {
 	if p.headed {
 		p.pending, p.headed = p.pending[:len(p.pending)-1], false
 	}
+	for i, rec := range p.pending { // without the marks that the client left on them
+		p.pending[i] = &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
+	}
+}
+
+// committed forgets what was pending.
+func (p *partition) committed() {
+	clear(p.pending)
+	p.pending, p.headed = p.pending[:0], false
+	p.out.Recycle()
 }
 
 func positionProto(pos machine.Position) *goodhartv1.Position {

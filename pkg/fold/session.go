@@ -208,7 +208,7 @@ func (s *session) turn(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	fetches, err := s.poll(ctx, pollWait, s.cfg.MaxRecords)
+	fetches, err := s.poll(ctx, pollWait, s.share())
 	if err != nil {
 		return err
 	}
@@ -333,6 +333,12 @@ func (s *session) commitMissing(ctx context.Context, id int32, offset int64) err
 	}
 	return nil
 }
+
+// maxShare is how many records are folded before their outputs go to Kafka, which
+// then has something to do while the next ones are folded.
+const maxShare = 8192
+
+func (s *session) share() int { return min(maxShare, s.cfg.MaxRecords) }
 
 // poll returns the next records, and the fetch errors that the client does not
 // mend by itself.

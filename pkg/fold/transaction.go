@@ -89,7 +89,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 				return errors.New("the records of an aborted transaction did not come back")
 			}
 		}
-		more, err := s.poll(finish, wait, s.cfg.MaxRecords)
+		more, err := s.poll(finish, wait, s.share())
 		if err != nil {
 			return err
 		}
@@ -124,14 +124,13 @@ func (s *session) produce(ctx context.Context, sent map[int32]int, failed *fault
 		if s.stopped[id] {
 			continue
 		}
+		note := func(_ *kgo.Record, err error) {
+			if err != nil {
+				failed.add(id, err)
+			}
+		}
 		for _, rec := range p.pending[sent[id]:] {
-			// A record that was sent before carries the client's marks of that time.
-			again := &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: rec.Key, Value: rec.Value, Headers: rec.Headers}
-			s.txn.Produce(ctx, again, func(_ *kgo.Record, err error) {
-				if err != nil {
-					failed.add(id, err)
-				}
-			})
+			s.txn.Produce(ctx, rec, note)
 		}
 		sent[id] = len(p.pending)
 	}
@@ -200,7 +199,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 		s.metrics.transactions.WithLabelValues("aborted").Inc()
 		s.aborts++
 		for _, p := range s.partitions {
-			p.behead()
+			p.aborted()
 		}
 		return nil
 	}
@@ -211,8 +210,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 			continue
 		}
 		s.metrics.committed(&s.cfg.Stage, p.pending)
-		clear(p.pending)
-		p.pending, p.headed = p.pending[:0], false
+		p.committed()
 	}
 	return nil
 }

@@ -65,12 +65,18 @@ type Outputs struct {
 	// Silent drops everything: the outputs of a replay are already committed.
 	Silent  bool
 	records []Output
-	arena   []byte
+	arena   []byte   // what is left of the last of the blocks in use
+	used    [][]byte // blocks that outputs lie in
+	free    [][]byte // blocks that nobody needs any more
 }
 
-// arenaBlock is how much Outputs allocates at a time; outputs of many records
-// share a block.
-const arenaBlock = 64 << 10
+const (
+	// arenaBlock is how much Outputs allocates at a time; outputs of many records
+	// share a block.
+	arenaBlock = 64 << 10
+	// maxFree is how many blocks are kept for later.
+	maxFree = 64
+)
 
 // Emit appends m as an output. The key is copied.
 func (o *Outputs) Emit(topic string, partition int32, key []byte, w int64, m Message) {
@@ -103,18 +109,43 @@ func (o *Outputs) add(out Output, key []byte) {
 
 func (o *Outputs) room(n int) []byte {
 	if n > len(o.arena) {
-		o.arena = make([]byte, max(arenaBlock, n))
+		o.arena = o.block(n)
 	}
 	b := o.arena[:n:n]
 	o.arena = o.arena[n:]
 	return b
 }
 
+// block returns a block of at least n bytes, whatever is in it.
+func (o *Outputs) block(n int) []byte {
+	if n > arenaBlock {
+		return make([]byte, n)
+	}
+	var b []byte
+	if last := len(o.free) - 1; last >= 0 {
+		b, o.free = o.free[last], o.free[:last]
+	} else {
+		b = make([]byte, arenaBlock)
+	}
+	o.used = append(o.used, b)
+	return b
+}
+
 // Records returns what was emitted since the last Reset, in order.
 func (o *Outputs) Records() []Output { return o.records }
 
-// Reset forgets the outputs. Their bytes stay valid for whoever holds them.
+// Reset forgets the outputs. Their bytes stay valid for whoever holds them,
+// until Recycle.
 func (o *Outputs) Reset() {
 	clear(o.records)
 	o.records = o.records[:0]
+}
+
+// Recycle says that nobody holds bytes of earlier outputs any more: their memory
+// serves the next ones. Without it, it is left to the collector of garbage.
+func (o *Outputs) Recycle() {
+	o.Reset()
+	o.free = append(o.free, o.used[:min(len(o.used), max(0, maxFree-len(o.free)))]...)
+	clear(o.used)
+	o.used, o.arena = o.used[:0], nil
 }
