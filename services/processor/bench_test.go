@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,12 +42,11 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 	for _, broker := range benchBrokers() {
 		b.Run(broker.name, func(b *testing.B) {
-			log := benchLog(events)
 			var bare, ledger, folds drain
 			for b.Loop() {
-				bare.add(drainBare(b, broker, log))
-				ledger.add(drainFolds(b, broker, log, Ledger))
-				folds.add(drainFolds(b, broker, log, Ledger, Subject, Tenant))
+				bare.add(drainBare(b, broker, events))
+				ledger.add(drainFolds(b, broker, events, Ledger))
+				folds.add(drainFolds(b, broker, events, Ledger, Subject, Tenant))
 			}
 			b.ReportMetric(0, "ns/op") // says nothing: it holds loading and starting
 			for _, d := range []struct {
@@ -94,43 +96,43 @@ func benchBrokers() []benchBroker {
 	}
 }
 
-// benchLog is a backlog of 5,000 people at 5,000 requests a second, with a round
-// of ticks every 5 s, and then two minutes of ticks that close every pane.
-func benchLog(events int) []*kgo.Record {
+// backlog is what 5,000 people do at 5,000 requests a second, with a round of
+// ticks every 5 s, and then two minutes of ticks that close every pane. Nobody
+// keeps it: the collector of garbage would have to look at it in every drain.
+func backlog(events int) iter.Seq[*kgo.Record] {
 	const perSecond, people = 5000, 5000
-	random := rand.New(rand.NewPCG(1, 5))
-	records := make([]*kgo.Record, 0, events+benchPartitions*(events/perSecond/5+30))
-	put := func(e *goodhartv1.Event, key []byte, p int32) {
-		value, err := e.MarshalVT()
-		if err != nil {
-			panic(err)
+	return func(yield func(*kgo.Record) bool) {
+		random := rand.New(rand.NewPCG(1, 5))
+		put := func(e *goodhartv1.Event, key []byte, p int32) {
+			value, err := e.MarshalVT()
+			if err != nil {
+				panic(err)
+			}
+			yield(&kgo.Record{Topic: schemas.TopicEvents, Partition: p, Key: key, Value: value, Timestamp: time.UnixMilli(e.ReceivedMs)})
 		}
-		records = append(records, &kgo.Record{Topic: schemas.TopicEvents, Partition: p, Key: key, Value: value, Timestamp: time.UnixMilli(e.ReceivedMs)})
-	}
-	tick := func(n int64) {
-		at := start + n*5000
-		for p := range int32(benchPartitions) {
-			put(&goodhartv1.Event{
-				Kind: goodhartv1.EventKind_EVENT_KIND_TICK, TimeMs: at, ReceivedMs: at,
-				Tick: &goodhartv1.Tick{Collector: "collector-1", Sequence: uint64(n) + 1},
-			}, nil, p)
-		}
-	}
-	ticks := int64(0)
-	for i := range events {
-		if i%(5*perSecond) == 0 {
-			tick(ticks)
+		ticks := int64(0)
+		tick := func() {
+			at := start + ticks*5000
 			ticks++
+			for p := range int32(benchPartitions) {
+				put(&goodhartv1.Event{
+					Kind: goodhartv1.EventKind_EVENT_KIND_TICK, TimeMs: at, ReceivedMs: at,
+					Tick: &goodhartv1.Tick{Collector: "collector-1", Sequence: uint64(ticks)},
+				}, nil, p)
+			}
 		}
-		e := benchEvent(random, i, random.IntN(people), start+int64(i)*1000/perSecond)
-		key := []byte("acme|" + e.Conversation)
-		put(e, key, schemas.Partition(key, benchPartitions))
+		for i := range events {
+			if i%(5*perSecond) == 0 {
+				tick()
+			}
+			e := benchEvent(random, i, random.IntN(people), start+int64(i)*1000/perSecond)
+			key := []byte("acme|" + e.Conversation)
+			put(e, key, schemas.Partition(key, benchPartitions))
+		}
+		for range 24 {
+			tick()
+		}
 	}
-	for range 24 {
-		tick(ticks)
-		ticks++
-	}
-	return records
 }
 
 // benchEvent is a request of Claude Code as the collector publishes it.
@@ -173,13 +175,13 @@ func (bed *benchBed) close() {
 	bed.shut()
 }
 
-// newBenchBed loads the log behind a transaction that is still open. A first
-// record per partition lies before it, for the consumers to warm up on.
-func newBenchBed(b *testing.B, broker benchBroker, log []*kgo.Record) *benchBed {
+// newBenchBed loads the backlog behind a transaction that is still open. The
+// first round of ticks lies before it, for the consumers to warm up on.
+func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
 	b.Helper()
 	addrs, shut := broker.open(b)
 	loader, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.TransactionalID("loader"), kgo.TransactionTimeout(10*time.Minute), kgo.MaxBufferedRecords(len(log)+1))
+		kgo.TransactionalID("loader"), kgo.TransactionTimeout(10*time.Minute))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -200,32 +202,38 @@ func newBenchBed(b *testing.B, broker benchBroker, log []*kgo.Record) *benchBed 
 	if _, err := kschema.Migrate(ctx, plain, kschema.Options{Counts: counts, Replication: -1}); err != nil {
 		b.Fatal(err)
 	}
-	bed.load(log[:benchPartitions])
-	bed.end()
-	bed.load(log[benchPartitions:])
-	return bed
-}
-
-func (bed *benchBed) load(log []*kgo.Record) {
-	bed.b.Helper()
-	if err := bed.loader.BeginTransaction(); err != nil {
-		bed.b.Fatal(err)
-	}
-	for _, rec := range log {
-		fresh := *rec
-		bed.loader.Produce(bed.b.Context(), &fresh, func(_ *kgo.Record, err error) {
+	n := 0
+	bed.begin()
+	for rec := range backlog(events) {
+		if n++; n == benchPartitions+1 {
+			bed.end()
+			bed.begin()
+		}
+		loader.Produce(ctx, rec, func(_ *kgo.Record, err error) {
 			if err != nil {
-				bed.b.Error(err)
+				b.Error(err)
 			}
 		})
 	}
-	if err := bed.loader.Flush(bed.b.Context()); err != nil {
+	if err := loader.Flush(ctx); err != nil {
+		b.Fatal(err)
+	}
+	runtime.GC()
+	return bed
+}
+
+func (bed *benchBed) begin() {
+	bed.b.Helper()
+	if err := bed.loader.BeginTransaction(); err != nil {
 		bed.b.Fatal(err)
 	}
 }
 
 func (bed *benchBed) end() {
 	bed.b.Helper()
+	if err := bed.loader.Flush(bed.b.Context()); err != nil {
+		bed.b.Fatal(err)
+	}
 	if err := bed.loader.EndTransaction(bed.b.Context(), kgo.TryCommit); err != nil {
 		bed.b.Fatal(err)
 	}
@@ -289,9 +297,9 @@ func labelled(drain string, f func()) {
 	pprof.Do(context.Background(), pprof.Labels("drain", drain), func(context.Context) { f() })
 }
 
-func drainFolds(b *testing.B, broker benchBroker, log []*kgo.Record, folds ...string) drain {
+func drainFolds(b *testing.B, broker benchBroker, events int, folds ...string) drain {
 	b.Helper()
-	bed := newBenchBed(b, broker, log)
+	bed := newBenchBed(b, broker, events)
 	defer bed.close()
 	cfg := Default()
 	cfg.Kafka = kafka.Config{Brokers: bed.addrs}
@@ -322,12 +330,26 @@ const (
 
 // drainBare is what franz-go's transactions cost by themselves: every record
 // goes out as it came in.
-func drainBare(b *testing.B, broker benchBroker, log []*kgo.Record) drain {
+func drainBare(b *testing.B, broker benchBroker, events int) drain {
 	b.Helper()
-	bed := newBenchBed(b, broker, log)
+	bed := newBenchBed(b, broker, events)
 	defer bed.close()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go labelled("bare", func() { done <- passOn(ctx, bed.addrs) })
+	bed.await(bareGroup, schemas.TopicEvents)
+	d := bed.measure([2]string{bareGroup, schemas.TopicEvents})
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// passOn copies records until ctx ends, in transactions as long as a fold's.
+func passOn(ctx context.Context, addrs []string) error {
 	session, err := kgo.NewGroupTransactSession(
-		kgo.SeedBrokers(bed.addrs...),
+		kgo.SeedBrokers(addrs...),
 		kgo.ConsumerGroup(bareGroup),
 		kgo.ConsumeTopics(schemas.TopicEvents),
 		kgo.TransactionalID(bareGroup),
@@ -340,35 +362,21 @@ func drainBare(b *testing.B, broker benchBroker, log []*kgo.Record) drain {
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 	)
 	if err != nil {
-		b.Fatal(err)
+		return fmt.Errorf("open session: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go labelled("bare", func() { done <- passOn(ctx, session) })
-	bed.await(bareGroup, schemas.TopicEvents)
-	d := bed.measure([2]string{bareGroup, schemas.TopicEvents})
-	cancel()
-	if err := <-done; err != nil {
-		b.Fatal(err)
-	}
-	session.CloseAllowingRebalance()
-	return d
-}
-
-// passOn copies records until ctx ends, in transactions of 250 ms.
-func passOn(ctx context.Context, session *kgo.GroupTransactSession) error {
+	defer session.CloseAllowingRebalance()
 	for ctx.Err() == nil {
 		if err := session.Begin(); err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
+		var failed atomic.Pointer[error]
 		deadline, cancel := context.WithTimeout(ctx, 250*time.Millisecond)
 		for total := 0; deadline.Err() == nil && total < 50_000; {
-			fetches := session.PollRecords(deadline, 50_000)
-			fetches.EachRecord(func(r *kgo.Record) {
+			session.PollRecords(deadline, 50_000).EachRecord(func(r *kgo.Record) {
 				total++
 				session.Produce(context.Background(), &kgo.Record{Topic: bareOutput, Partition: r.Partition, Key: r.Key, Value: r.Value}, func(_ *kgo.Record, err error) {
 					if err != nil {
-						panic(err)
+						failed.Store(&err)
 					}
 				})
 			})
@@ -377,6 +385,9 @@ func passOn(ctx context.Context, session *kgo.GroupTransactSession) error {
 		cancel()
 		if _, err := session.End(context.Background(), kgo.TryCommit); err != nil {
 			return fmt.Errorf("end: %w", err)
+		}
+		if err := failed.Load(); err != nil {
+			return fmt.Errorf("produce: %w", *err)
 		}
 	}
 	return nil
