@@ -94,17 +94,32 @@ func (c Config) Validate() error {
 	return errors.Join(problems...)
 }
 
+const usage = `usage: goodhart simulate plan [flags]
+       goodhart simulate send [flags]
+
+plan writes a directory: people and keys for the collector, secrets for the
+clients, and what must be in the database afterwards. send plays that traffic to
+a running collector. docs/demo.md; each takes --help.
+`
+
 // ParseArgs reads the command line: the phase, then flags. Usage goes to out,
-// to which the run's progress will go as well.
+// to which the run's progress will go as well; --help is flag.ErrHelp.
 func ParseArgs(args []string, out io.Writer) (Config, error) {
 	c := Default()
 	c.Out = out
 	if len(args) == 0 {
-		return c, errors.New("simulate: want plan or send, then flags")
+		return c, errors.New("simulate: want plan or send, then flags; --help tells more")
 	}
-	c.Phase = args[0]
+	if c.Phase = args[0]; c.Phase == "--help" || c.Phase == "-h" || c.Phase == "help" {
+		_, _ = io.WriteString(out, usage) // nobody is left to tell
+		return c, flag.ErrHelp
+	}
 	f := flag.NewFlagSet("goodhart simulate "+c.Phase, flag.ContinueOnError)
 	f.SetOutput(out)
+	f.Usage = func() {
+		_, _ = fmt.Fprintf(out, "usage: goodhart simulate %s [flags]\n\n", c.Phase)
+		f.PrintDefaults()
+	}
 	switch c.Phase {
 	case PhasePlan:
 		f.StringVar(&c.Dir, "out", c.Dir, "directory to write the plan to")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/dead"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
 	"github.com/goodhartlabs/goodhart/services/processor"
@@ -58,6 +60,7 @@ func roles() []role {
 				f.BoolVar(&c.Repair, "repair", false, "rebuild the months whose rollups differ")
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
+		{"dead", "list, show and replay dead letters", runDead},
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
 	}
 }
@@ -73,8 +76,7 @@ func of[C configuration](
 ) role {
 	return role{name, help, func(ctx context.Context, args []string, out io.Writer) error {
 		cfg := defaults()
-		flags := flag.NewFlagSet("goodhart "+name, flag.ContinueOnError)
-		flags.SetOutput(out)
+		flags := newFlags(name, help, out)
 		file := flags.String("config", "", "YAML `file`; see services/"+name+"/config.example.yaml")
 		check := flags.Bool("check-config", false, "validate the configuration and exit")
 		if more != nil {
@@ -94,6 +96,17 @@ func of[C configuration](
 		}
 		return serve(ctx, name, admin(&cfg), func(ctx context.Context, tel *probe.Telemetry) error { return run(ctx, cfg, tel) })
 	}}
+}
+
+// newFlags returns the flags of a role, whose --help says what the role is for.
+func newFlags(name, help string, out io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet("goodhart "+name, flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.Usage = func() {
+		_, _ = fmt.Fprintf(out, "usage: goodhart %s [flags]\n%s; docs/%s.md\n\n", name, help, name) // nobody is left to tell
+		flags.PrintDefaults()
+	}
+	return flags
 }
 
 func ignoreHelp(err error) error {
@@ -142,8 +155,7 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 	cfg := up.Default()
 	cfg.DSN = os.Getenv("CLICKHOUSE_DSN")
 	cfg.Output = out
-	flags := flag.NewFlagSet("goodhart up", flag.ContinueOnError)
-	flags.SetOutput(out)
+	flags := newFlags("up", "run everything on this machine", out)
 	file := flags.String("config", "", "YAML `file` with the keys of docs/up.md; flags win over it")
 	check := flags.Bool("check-config", false, "validate the configuration and exit")
 	flags.StringVar(&cfg.Data, "data", cfg.Data, "`directory` of all state")
@@ -163,6 +175,17 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return serve(ctx, "up", cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return up.Run(ctx, cfg, tel) })
+}
+
+func runDead(ctx context.Context, args []string, out io.Writer) error {
+	cfg, err := dead.ParseArgs(args, out, os.LookupEnv)
+	if errors.Is(err, dead.ErrChecked) {
+		return nil
+	}
+	if err != nil {
+		return ignoreHelp(err)
+	}
+	return dead.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
 }
 
 func runSimulate(ctx context.Context, args []string, out io.Writer) error {
