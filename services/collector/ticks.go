@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -33,7 +33,9 @@ type ticker struct {
 	tel     *probe.Telemetry
 	metrics *metrics
 
-	round      sync.Mutex
+	// round is taken by whoever sends one; others wait for it as long as their
+	// contexts allow.
+	round      *semaphore.Weighted
 	partitions []tickState
 	// latest is the clock of the last round that every partition acknowledged,
 	// ms; 0 before the first.
@@ -53,7 +55,7 @@ func newTicker(id string, p *producer, t *tallies, tel *probe.Telemetry, m *metr
 	for i := range states {
 		states[i].sequence = 1
 	}
-	return &ticker{id: id, p: p, tallies: t, tel: tel, metrics: m, partitions: states}
+	return &ticker{id: id, p: p, tallies: t, tel: tel, metrics: m, round: semaphore.NewWeighted(1), partitions: states}
 }
 
 // carrier is the partition whose ticks carry the tallies.
@@ -63,8 +65,10 @@ func (t *ticker) carrier() int32 {
 
 // catchUp sends a round unless one of this clock, or a later one, is through.
 func (t *ticker) catchUp(ctx context.Context, now time.Time) error {
-	t.round.Lock()
-	defer t.round.Unlock()
+	if err := t.round.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for the ticks under way: %w", err)
+	}
+	defer t.round.Release(1)
 	if t.latest.Load() >= now.UnixMilli() {
 		return nil
 	}
@@ -121,8 +125,10 @@ func (t *ticker) run(ctx context.Context, interval, patience time.Duration, now 
 func (t *ticker) beat(ctx context.Context, patience time.Duration, now func() time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	t.round.Lock()
-	defer t.round.Unlock()
+	if err := t.round.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for the ticks under way: %w", err)
+	}
+	defer t.round.Release(1)
 	// Asked for only now, so that times do not run backwards in a partition.
 	at := now()
 	if at.IsZero() {
