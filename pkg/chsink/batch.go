@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/tracing"
 )
 
 // batch is a range of offsets on its way into the tables.
@@ -24,12 +26,13 @@ type batch struct {
 	buried  bool         // the dead letters are acknowledged
 	stored  []bool       // per block
 	found   []comparison // per block, as it was first seen
+	links   links
 }
 
-func newBatch(st Stream, o Origin) *batch {
+func newBatch(st Stream, o Origin, t *tracing.Tracer) *batch {
 	d := st.Open(o)
 	blocks := d.Blocks()
-	return &batch{decoder: d, blocks: blocks, stored: make([]bool, len(blocks)), found: make([]comparison, len(blocks))}
+	return &batch{decoder: d, blocks: blocks, stored: make([]bool, len(blocks)), found: make([]comparison, len(blocks)), links: newLinks(t, d)}
 }
 
 // add decodes a record. An error says that the record is bad; nothing of it is
@@ -51,6 +54,8 @@ func (b *batch) add(rec *kgo.Record) error {
 		for i, bl := range b.blocks {
 			bl.truncate(at[i])
 		}
+	} else {
+		b.links.decoded(rec)
 	}
 	if b.begun.IsZero() && (err != nil || !b.worthless()) {
 		b.begun = time.Now()
@@ -101,7 +106,7 @@ func (b *batch) reset() {
 	}
 	clear(b.dead)
 	clear(b.found)
-	*b = batch{decoder: b.decoder, blocks: b.blocks, stored: b.stored, found: b.found, dead: b.dead[:0]}
+	*b = batch{decoder: b.decoder, blocks: b.blocks, stored: b.stored, found: b.found, dead: b.dead[:0], links: b.links}
 }
 
 func (b *batch) intent() *intent { return &intent{span: b.span, since: b.since, split: b.split} }

@@ -10,6 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/tracing"
 )
 
 // Decoder turns the records of one topic-partition into rows. It is used by one
@@ -106,6 +108,8 @@ type Config struct {
 	Ready   func()
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
+	// Tracer makes a span per batch; nil for none.
+	Tracer *tracing.Tracer
 
 	// Set by tests alone.
 	now     func() time.Time

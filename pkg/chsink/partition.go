@@ -76,7 +76,7 @@ func (ss *session) newPartition(at place, memberID string, offset int64, metadat
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.recall(metadata)
-	p.open, p.spare = newBatch(p.stream, p.origin), newBatch(p.stream, p.origin)
+	p.open, p.spare = newBatch(p.stream, p.origin, ss.cfg.Tracer), newBatch(p.stream, p.origin, ss.cfg.Tracer)
 	p.backlog.next.Store(p.position)
 	return p
 }
@@ -333,7 +333,9 @@ func (p *partition) takeOff(b *batch) {
 // arrived ends a landing: the range is stored in full.
 func (p *partition) arrived() {
 	b := p.flying
-	p.ss.metrics.latency(b, p.ss.cfg.now())
+	now := p.ss.cfg.now()
+	p.ss.metrics.latency(b, now)
+	p.trace(b, now)
 	p.ss.metrics.compared(overall(b.found))
 	b.reset()
 	p.backlog.landed(p.position)

@@ -27,6 +27,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/tracing"
 )
 
 // Stage says what a fold reads, writes and runs.
@@ -76,6 +77,8 @@ type Config struct {
 	SpillDir string
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
+	// Tracer makes a span per transaction; nil for none.
+	Tracer *tracing.Tracer
 	// Ready is told once all assigned partitions are restored; may be nil.
 	Ready func()
 }

@@ -26,6 +26,13 @@ type metrics struct {
 	standings      *standings
 }
 
+// What became of a transaction.
+const (
+	resultCommitted = "committed"
+	resultConfirmed = "confirmed" // committed, as the broker told when it was asked
+	resultAborted   = "aborted"
+)
+
 func newMetrics(reg prometheus.Registerer, stage string) *metrics {
 	labels := prometheus.Labels{"stage": stage}
 	counter := func(name, help string, vars ...string) *prometheus.CounterVec {
@@ -54,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, stage string) *metrics {
 		sessions:       counter("sessions_reopened_total", "Sessions closed for an error and opened again.").WithLabelValues(),
 		standings:      newStandings(labels),
 	}
-	for _, result := range []string{"committed", "confirmed", "aborted"} {
+	for _, result := range []string{resultCommitted, resultConfirmed, resultAborted} {
 		m.transactions.WithLabelValues(result) // a rate needs the 0 before the first
 	}
 	reg.MustRegister(m.standings)

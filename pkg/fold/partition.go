@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -53,6 +54,10 @@ type partition struct {
 	// snapshots writes the machine's state piece by piece.
 	snapshots snapshotter
 
+	traced bool // whether anybody asks for followed
+	// followed leads to the events of this transaction that traces follow.
+	followed []trace.Link
+
 	// fresh and redone count the records folded for the first time, and read again
 	// after an abort, since they were last told.
 	fresh, redone int
@@ -65,6 +70,7 @@ func newPartition(cfg *Config, id int32) *partition {
 	p := &partition{
 		id:        id,
 		stage:     &cfg.Stage,
+		traced:    cfg.Tracer != nil,
 		count:     cfg.Partitions,
 		machine:   cfg.Stage.New(id),
 		announced: math.MinInt64,
@@ -91,6 +97,9 @@ func newPartition(cfg *Config, id int32) *partition {
 func (p *partition) fold(records []*kgo.Record) error {
 	for _, rec := range records {
 		p.polled = rec.Offset + 1
+		if p.traced && len(rec.Headers) > 0 {
+			p.follow(rec)
+		}
 		if rec.Offset < p.applied {
 			p.redone++
 			continue

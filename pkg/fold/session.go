@@ -30,6 +30,8 @@ type session struct {
 	healed int
 	// aborts counts the transactions aborted in a row.
 	aborts int
+	// records is how many the transaction holds.
+	records int
 	// stopped partitions had an output that Kafka refuses for good.
 	stopped map[int32]bool
 

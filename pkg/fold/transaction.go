@@ -104,6 +104,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 		return err
 	}
 	s.produce(finish, sent, &failed)
+	s.records = total
 	s.metrics.size.Observe(float64(total))
 	return s.end(finish, began, &failed)
 }
@@ -188,15 +189,16 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 	if err != nil {
 		return fmt.Errorf("end transaction: %w", err)
 	}
-	result := "committed"
+	result := resultCommitted
 	if !committed && try == kgo.TryCommit {
 		if committed, err = s.confirmed(ctx); err != nil {
 			return err
 		}
-		result = "confirmed"
+		result = resultConfirmed
 	}
 	if !committed {
-		s.metrics.transactions.WithLabelValues("aborted").Inc()
+		s.metrics.transactions.WithLabelValues(resultAborted).Inc()
+		s.trace(began, resultAborted)
 		s.aborts++
 		for _, p := range s.partitions {
 			p.aborted()
@@ -205,6 +207,7 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 	}
 	s.aborts = 0
 	s.metrics.transactions.WithLabelValues(result).Inc()
+	s.trace(began, result)
 	for id, p := range s.partitions {
 		if s.stopped[id] {
 			continue

@@ -4,8 +4,10 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,6 +37,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 		return err
 	}
 	m := newMetrics(tel.Metrics, cfg.Rules)
+	tel.WatchDisk(cmp.Or(cfg.SpillDir, os.TempDir()))
 	group, ctx := errgroup.WithContext(ctx)
 	for _, name := range cfg.Folds {
 		group.Go(func() error {
@@ -49,6 +52,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 				SpillDir:       cfg.SpillDir,
 				Log:            tel.Log,
 				Metrics:        tel.Metrics,
+				Tracer:         tel.Tracer,
 				Ready:          func() { tel.Ready("fold " + name) },
 			})
 		})

@@ -45,6 +45,9 @@ func (d *facts) Accepted() []int64 {
 	return out
 }
 
+// EventID implements chsink.Identified.
+func (d *facts) EventID() []byte { return d.event.EventId }
+
 // Decode implements chsink.Decoder.
 func (d *facts) Decode(rec *kgo.Record) error {
 	quality := d.event.Quality[:0]

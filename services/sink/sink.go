@@ -99,7 +99,7 @@ func engine(cfg Config, tel *probe.Telemetry, conn driver.Conn, layout kschema.L
 		DeadLetter: buried(layout.Partitions(schemas.TopicDead)),
 		Suspect:    markSuspects(conn),
 		Ready:      func() { tel.Ready("sink") },
-		Metrics:    tel.Metrics, Log: tel.Log,
+		Metrics:    tel.Metrics, Log: tel.Log, Tracer: tel.Tracer,
 	}
 }
 
