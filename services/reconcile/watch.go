@@ -14,6 +14,7 @@ import (
 type gauges struct {
 	rows    *prometheus.GaugeVec // table
 	hours   prometheus.Gauge
+	astray  *prometheus.GaugeVec // source, kind
 	told    prometheus.Gauge
 	runs    *prometheus.CounterVec // result
 	seconds prometheus.Histogram
@@ -27,6 +28,10 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		hours: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "goodhart_reconcile_imbalanced_hours", Help: "Hours of a source in which accepted records have no fate, or more than one.",
 		}),
+		astray: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "goodhart_reconcile_unaccounted_records",
+			Help: "Accepted records of closed hours, by kind: missing have no fate, surplus have more than one. A source whose hours all balance has no series.",
+		}, []string{"source", "kind"}),
 		told: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "goodhart_reconcile_last_result_timestamp_seconds", Help: "When the newest comparison came to a result; 0 before the first.",
 		}),
@@ -40,7 +45,7 @@ func newGauges(reg prometheus.Registerer) *gauges {
 	for _, result := range []string{resultEqual, resultMismatch, resultError} {
 		g.runs.WithLabelValues(result)
 	}
-	reg.MustRegister(g.rows, g.hours, g.told, g.runs, g.seconds)
+	reg.MustRegister(g.rows, g.hours, g.astray, g.told, g.runs, g.seconds)
 	return g
 }
 
@@ -63,6 +68,15 @@ func (g *gauges) show(found *MismatchError, at time.Time) {
 		g.rows.WithLabelValues(table).Set(float64(len(differ)))
 	}
 	g.hours.Set(float64(len(found.Imbalances)))
+	g.astray.Reset()
+	for _, i := range found.Imbalances {
+		switch n := i.Missing(); {
+		case n > 0:
+			g.astray.WithLabelValues(i.Source, "missing").Add(float64(n))
+		case n < 0:
+			g.astray.WithLabelValues(i.Source, "surplus").Add(float64(-n))
+		}
+	}
 	g.told.Set(float64(at.UnixMilli()) / 1000)
 	result := resultEqual
 	if !found.equal() {
