@@ -143,19 +143,9 @@ func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error)
 // asks the broker to create instead of listing topics first: clients cache
 // metadata.
 func create(ctx context.Context, adm *kadm.Client, t schemas.Topic, partitions int32, opt Options) (bool, error) {
-	configs := map[string]*string{"cleanup.policy": kadm.StringPtr(cleanup(t))}
-	if t.Retention > 0 {
-		configs["retention.ms"] = kadm.StringPtr(strconv.FormatInt(t.Retention.Milliseconds(), 10))
-	} else {
-		configs["retention.ms"] = kadm.StringPtr("-1")
-	}
-	if t.LogAppendTime {
-		configs["message.timestamp.type"] = kadm.StringPtr("LogAppendTime")
-	}
-	if t.Compact {
-		// A snapshot of minutes ago is dead weight for the next restore.
-		configs["segment.ms"] = kadm.StringPtr(strconv.FormatInt((10 * time.Minute).Milliseconds(), 10))
-		configs["min.cleanable.dirty.ratio"] = kadm.StringPtr("0.2")
+	configs := map[string]*string{}
+	for key, value := range Settings(t) {
+		configs[key] = &value
 	}
 	request := adm.CreateTopics
 	if opt.DryRun {
@@ -173,6 +163,23 @@ func create(ctx context.Context, adm *kadm.Client, t schemas.Topic, partitions i
 	default:
 		return true, nil
 	}
+}
+
+// Settings are the settings that a topic is created with.
+func Settings(t schemas.Topic) map[string]string {
+	settings := map[string]string{"cleanup.policy": cleanup(t), "retention.ms": "-1"}
+	if t.Retention > 0 {
+		settings["retention.ms"] = strconv.FormatInt(t.Retention.Milliseconds(), 10)
+	}
+	if t.LogAppendTime {
+		settings["message.timestamp.type"] = "LogAppendTime"
+	}
+	if t.Compact {
+		// A snapshot of minutes ago is dead weight for the next restore.
+		settings["segment.ms"] = strconv.FormatInt((10 * time.Minute).Milliseconds(), 10)
+		settings["min.cleanable.dirty.ratio"] = "0.2"
+	}
+	return settings
 }
 
 func cleanup(t schemas.Topic) string {
@@ -268,6 +275,11 @@ func Load(ctx context.Context, cl *kgo.Client) (Layout, error) {
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(layout.partitions)) {
+		// A topic between leaders has no partitions to count, nor has one that this
+		// broker has not heard of yet.
+		if err := topics[name].Err; err != nil {
+			return layout, fmt.Errorf("topic %s: %w", name, err)
+		}
 		want, have := layout.partitions[name], int32(len(topics[name].Partitions))
 		if have != want {
 			errs = append(errs, fmt.Errorf("topic %s has %d partitions on the broker and %d on record: restore the topic, or migrate to a new generation", name, have, want))

@@ -5,35 +5,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 )
 
-func open(t *testing.T) *kgo.Client {
-	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	return cl
-}
+func TestMigrateTwiceIsOnce(t *testing.T) { ktest.Each(t, testMigrateTwiceIsOnce) }
 
-func TestMigrateTwiceIsOnce(t *testing.T) {
-	cl, ctx := open(t), t.Context()
+func testMigrateTwiceIsOnce(t *testing.T, c *ktest.Cluster) {
+	cl, ctx := c.Client(t), t.Context()
 	if _, err := Load(ctx, cl); !errors.Is(err, ErrNoMeta) {
 		t.Fatalf("before migration: %v, want ErrNoMeta", err)
 	}
-	opt := Options{Counts: Counts{Events: 3, Facts: 2, Features: 1, Dead: 1}, Replication: 1}
-	planned, err := Migrate(ctx, cl, Options{Counts: opt.Counts, Replication: 1, DryRun: true})
+	opt := Options{Counts: Counts{Events: 3, Facts: 2, Features: 1, Dead: 1}, Replication: c.Replication}
+	planned, err := Migrate(ctx, cl, Options{Counts: opt.Counts, Replication: c.Replication, DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +58,11 @@ func TestMigrateTwiceIsOnce(t *testing.T) {
 	}
 }
 
-func TestLoadRefusesGrownTopic(t *testing.T) {
-	cl, ctx := open(t), t.Context()
-	if _, err := Migrate(ctx, cl, Options{Counts: DefaultCounts(), Replication: 1}); err != nil {
+func TestLoadRefusesGrownTopic(t *testing.T) { ktest.Each(t, testLoadRefusesGrownTopic) }
+
+func testLoadRefusesGrownTopic(t *testing.T, c *ktest.Cluster) {
+	cl, ctx := c.Client(t), t.Context()
+	if _, err := Migrate(ctx, cl, Options{Counts: DefaultCounts(), Replication: c.Replication}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := kadm.NewClient(cl).CreatePartitions(ctx, 1, schemas.TopicFacts); err != nil {
@@ -82,6 +71,36 @@ func TestLoadRefusesGrownTopic(t *testing.T) {
 	_, err := Load(ctx, cl)
 	if err == nil || !strings.Contains(err.Error(), schemas.TopicFacts+" has 9 partitions on the broker and 8 on record") {
 		t.Errorf("Load = %v, want the grown topic named", err)
+	}
+}
+
+// A topic whose leader is being elected has no partitions in the broker's word:
+// that is waited for, and is no reason to give up.
+func TestAwaitOutlastsAnElection(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.MetadataMinAge(10*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if _, err := Migrate(t.Context(), cl, Options{Counts: DefaultCounts(), Replication: 1}); err != nil {
+		t.Fatal(err)
+	}
+	election := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: schemas.TopicFeatures, Err: kerr.LeaderNotAvailable, Count: -1})
+	var waited []error
+	layout, err := Await(t.Context(), cl, func(err error, _ time.Duration) {
+		waited = append(waited, err)
+		election.Remove()
+	})
+	if err != nil || layout.Partitions(schemas.TopicFeatures) != DefaultCounts().Features {
+		t.Errorf("Await = %v, %v", layout, err)
+	}
+	if len(waited) == 0 || !strings.Contains(waited[0].Error(), schemas.TopicFeatures) {
+		t.Errorf("waited for %v, want the topic named", waited)
 	}
 }
 
