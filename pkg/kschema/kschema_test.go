@@ -4,9 +4,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -77,20 +80,12 @@ func testLoadRefusesGrownTopic(t *testing.T, c *ktest.Cluster) {
 // A topic whose leader is being elected has no partitions in the broker's word:
 // that is waited for, and is no reason to give up.
 func TestAwaitOutlastsAnElection(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.MetadataMinAge(10*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
+	c := ktest.Fake(t)
+	cl := c.Client(t)
 	if _, err := Migrate(t.Context(), cl, Options{Counts: DefaultCounts(), Replication: 1}); err != nil {
 		t.Fatal(err)
 	}
-	election := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: schemas.TopicFeatures, Err: kerr.LeaderNotAvailable, Count: -1})
+	election := c.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: schemas.TopicFeatures, Err: kerr.LeaderNotAvailable, Count: -1})
 	var waited []error
 	layout, err := Await(t.Context(), cl, func(err error, _ time.Duration) {
 		waited = append(waited, err)
