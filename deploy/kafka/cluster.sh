@@ -188,9 +188,18 @@ run() {
   )
   local cleaner=$!
   start 9>&-
-  local code=0
-  trap : INT TERM HUP # for the command; we stop when it has
-  KAFKA_BROKERS=$(brokers) "$@" 9>&- || code=$?
+  # Signals go on to the command and what it started; we stop when it has.
+  local code=0 command
+  set -m
+  KAFKA_BROKERS=$(brokers) "$@" 9>&- &
+  command=$!
+  set +m
+  trap 'kill -INT -- "-$command" 2>/dev/null' INT
+  trap 'kill -TERM -- "-$command" 2>/dev/null' TERM HUP
+  while :; do
+    wait "$command" && code=0 || code=$?
+    kill -0 "$command" 2>/dev/null || break
+  done
   exec 9>&-
   while kill -0 "$cleaner" 2>/dev/null; do wait "$cleaner" || true; done
   exit "$code"
@@ -212,7 +221,7 @@ run)
   ;;
 up)
   export KAFKA_DIR=$dir KAFKA_PORT=$port
-  run sh -c 'echo "Apache Kafka serves. KAFKA_BROKERS=$KAFKA_BROKERS KAFKA_DIR=$KAFKA_DIR"; exec sleep infinity'
+  run sh -c 'echo "Apache Kafka serves. KAFKA_BROKERS=$KAFKA_BROKERS KAFKA_DIR=$KAFKA_DIR"; exec tail -f --pid=$PPID /dev/null'
   ;;
 kill) node "${2:-}" && end KILL "$2" ;;
 pause) node "${2:-}" && kill -STOP "$(pid "$2")" ;;
