@@ -43,9 +43,10 @@ func exclusive(tb testing.TB, brokers string) {
 	}
 }
 
-// empty removes what other tests left: first what may still write (members of
-// groups, transactions), then groups and topics.
-func (c *Cluster) empty(tb testing.TB) {
+// Empty removes what is left on Apache Kafka by other tests, or by an earlier part
+// of this one: first what may still write (members of groups, transactions), then
+// groups and topics.
+func (c *Cluster) Empty(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 2*time.Minute)
 	defer cancel()

@@ -85,7 +85,7 @@ func Apache(tb testing.TB) *Cluster {
 		Addrs: strings.Split(brokers, ","),
 		dir:   os.Getenv("KAFKA_DIR"), //nolint:forbidigo // tests have no main to hand them their environment
 	}
-	c.empty(tb)
+	c.Empty(tb)
 	return c
 }
 
