@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -70,29 +71,35 @@ func (d *drain) add(o drain) {
 	d.cpu += o.cpu
 }
 
-// benchBroker is a cluster for one drain at a time.
+// benchBroker opens an empty cluster for one drain at a time.
 type benchBroker struct {
 	name string
 	open func(b *testing.B) (addrs []string, shut func())
 }
 
+// benchBrokers are kfake twice and the Apache Kafka of KAFKA_BROKERS. The state of
+// a kfake in memory lies in one growing buffer per partition, which it copies:
+// on disk it is faster.
 func benchBrokers() []benchBroker {
-	embedded := func(opts func(b *testing.B) []kfake.Opt) func(b *testing.B) ([]string, func()) {
-		return func(b *testing.B) ([]string, func()) {
-			b.Helper()
-			cluster, err := kfake.NewCluster(append(opts(b), kfake.NumBrokers(1))...)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return cluster.ListenAddrs(), cluster.Close
+	embedded := func(b *testing.B, opts ...kfake.Opt) ([]string, func()) {
+		b.Helper()
+		cluster, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
+		if err != nil {
+			b.Fatal(err)
 		}
+		return cluster.ListenAddrs(), cluster.Close
 	}
+	var apache *ktest.Cluster
 	return []benchBroker{
-		{"kfake_in_memory", embedded(func(*testing.B) []kfake.Opt { return nil })},
-		{"kfake_on_disk", embedded(func(b *testing.B) []kfake.Opt {
+		{"kfake_in_memory", func(b *testing.B) ([]string, func()) { return embedded(b) }},
+		{"kfake_on_disk", func(b *testing.B) ([]string, func()) { return embedded(b, kfake.DataDir(b.TempDir())) }},
+		{"kafka", func(b *testing.B) ([]string, func()) {
 			b.Helper()
-			return []kfake.Opt{kfake.DataDir(b.TempDir())}
-		})},
+			if apache == nil {
+				apache = ktest.Apache(b)
+			}
+			return apache.Addrs, func() { apache.Empty(b) }
+		}},
 	}
 }
 
