@@ -127,12 +127,20 @@ launch() {
   [ -n "$(pid "$n")" ] && return
   listens $((port + n - 1)) && fail "port $((port + n - 1)) is taken: set KAFKA_PORT"
   [ ! -e "$dir/$n/log" ] || mv "$dir/$n/log" "$dir/$n/log.before"
-  # A session of its own: Ctrl-C is for us, we stop the nodes.
-  setsid java "-Xmx${KAFKA_HEAP:-512m}" -XX:+UseSerialGC -cp "$lib/*" \
-    -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS \
-    kafka.Kafka "$dir/$n/server.properties" >"$dir/$n/log" 2>&1 </dev/null &
+  (
+    # A session of its own, since Ctrl-C is for us, and nothing open that is ours:
+    # a lock that the caller holds is not the node's.
+    for fd in "/proc/$BASHPID/fd/"*; do
+      fd=${fd##*/}
+      [ "$fd" -le 2 ] || eval "exec $fd>&-"
+    done
+    exec setsid java "-Xmx${KAFKA_HEAP:-512m}" -XX:+UseSerialGC -cp "$lib/*" \
+      -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS \
+      kafka.Kafka "$dir/$n/server.properties"
+  ) >"$dir/$n/log" 2>&1 </dev/null &
   echo $! >"$dir/$n/pid"
   disown # its end is no news to us
+  while kill -0 $! 2>/dev/null && [ -z "$(pid "$n")" ]; do sleep 0.02; done # until it is Java
 }
 
 # serving waits until the nodes named have joined the cluster.
