@@ -86,8 +86,13 @@ fuzz: ## Fuzz every decoder for FUZZTIME (30s)
 	done
 
 .PHONY: demo
-demo: build $(CHDB) ## Run the whole pipeline on simulated traffic and compare with the truth
+demo: build $(CHDB) ## Run the whole pipeline on simulated traffic and compare with the truth (FAULTS=seed breaks it meanwhile, BROKER=kafka on Apache Kafka)
+ifdef FAULTS
+	$(GO) build -o $(BIN)/faultdemo ./services/cmd/faultdemo
+	$(if $(filter kafka,$(BROKER)),env -u KAFKA_DIR -u KAFKA_PORT $(KAFKA) run --) $(BIN)/faultdemo -seed $(FAULTS) -bin $(BIN) -library $(CHDB) $(if $(filter kafka,$(BROKER)),-cluster)
+else
 	GOODHART_BIN=$(BIN) CHDB_LIB=$(CHDB) bash deploy/demo/demo.sh
+endif
 
 .PHONY: kafka
 kafka: ## Run Apache Kafka, three nodes on loopback, until Ctrl-C (KAFKA_DIR, KAFKA_PORT)

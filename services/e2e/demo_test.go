@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/goodhartlabs/goodhart/services/faults"
 )
 
 // The demo on a smaller company, with two kills on the way: what is in ClickHouse
@@ -28,5 +31,32 @@ func TestDemoSurvivesKills(t *testing.T) {
 	}
 	if !strings.Contains(text, "demo: the database equals the truth") {
 		t.Errorf("no word of equality:\n%s", text)
+	}
+}
+
+// The demo with faults on a small company: every role is killed once, a sink is
+// kept from the database with an insert begun, and each record counts once.
+func TestDemoWithFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a whole pipeline")
+	}
+	cfg := faults.Default()
+	cfg.Bin, cfg.Library = binaries(t)
+	cfg.Deploy, cfg.Dir = "../../deploy", filepath.Join(t.TempDir(), "faults")
+	cfg.Seed, cfg.People, cfg.Days, cfg.Events = 5, 40, 10, 40_000
+	// A frozen process would have to outlast its session: that is for make demo.
+	cfg.Rounds, cfg.Freeze = 1, 0
+	var out bytes.Buffer
+	cfg.Out = &out
+	report, err := faults.Run(t.Context(), cfg)
+	t.Log("\n" + out.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Faults != 8 || report.Repeated == 0 {
+		t.Errorf("%d faults, 8 in the schedule; %d requests repeated", report.Faults, report.Repeated)
+	}
+	if left, err := filepath.Glob(cfg.Dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

@@ -1,0 +1,97 @@
+package faults
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/schemas"
+)
+
+// transaction names one in the log: a producer's epoch grows with each, or, with
+// older brokers, with each that was fenced.
+type transaction struct {
+	producer int64
+	epoch    int16
+}
+
+// abortMarkers counts the aborted transactions by the marks that they left in the
+// log: also those of killed processes, which nobody else can tell of. Where
+// several transactions share an epoch, those of the partition with the most marks
+// count.
+func abortMarkers(ctx context.Context, brokers []string) (int, error) {
+	topics := []string{
+		schemas.TopicFacts, schemas.TopicFeatures, schemas.TopicScores,
+		schemas.TopicLedgerState, schemas.TopicSubjectState, schemas.TopicTenantState,
+	}
+	ends, err := logEnds(ctx, brokers, topics)
+	if err != nil {
+		return 0, err
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics(topics...), kgo.KeepControlRecords(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		return 0, fmt.Errorf("read marks: %w", err)
+	}
+	defer cl.Close()
+	marks := map[transaction]map[string]int{} // by partition
+	for len(ends) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return 0, fmt.Errorf("read marks: %w", err)
+		}
+		fetches.EachRecord(func(rec *kgo.Record) {
+			place := fmt.Sprint(rec.Topic, rec.Partition)
+			if rec.Offset+1 >= ends[place] {
+				delete(ends, place)
+			}
+			if isAbort(rec) {
+				of := transaction{rec.ProducerID, rec.ProducerEpoch}
+				if marks[of] == nil {
+					marks[of] = map[string]int{}
+				}
+				marks[of][place]++
+			}
+		})
+	}
+	count := 0
+	for _, places := range marks {
+		most := 0
+		for _, n := range places {
+			most = max(most, n)
+		}
+		count += most
+	}
+	return count, nil
+}
+
+// isAbort reads the key of a control record: version and type, 0 for an abort.
+func isAbort(rec *kgo.Record) bool {
+	return rec.Attrs.IsControl() && len(rec.Key) == 4 && binary.BigEndian.Uint16(rec.Key[2:]) == 0
+}
+
+// logEnds returns the end of every partition that holds something.
+func logEnds(ctx context.Context, brokers, topics []string) (map[string]int64, error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		return nil, fmt.Errorf("list ends: %w", err)
+	}
+	defer cl.Close()
+	listed, err := kadm.NewClient(cl).ListEndOffsets(ctx, topics...)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list ends: %w", err)
+	}
+	ends := map[string]int64{}
+	listed.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			ends[fmt.Sprint(o.Topic, o.Partition)] = o.Offset
+		}
+	})
+	return ends, nil
+}
