@@ -1,6 +1,7 @@
 package kschema
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -71,9 +72,53 @@ func testLoadRefusesGrownTopic(t *testing.T, c *ktest.Cluster) {
 	if _, err := kadm.NewClient(cl).CreatePartitions(ctx, 1, schemas.TopicFacts); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(ctx, cl)
-	if err == nil || !strings.Contains(err.Error(), schemas.TopicFacts+" has 9 partitions on the broker and 8 on record") {
+	// The broker that is asked may not have heard of them yet.
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var err error
+	for err == nil {
+		_, err = Load(ctx, cl)
+	}
+	if !strings.Contains(err.Error(), schemas.TopicFacts+" has 9 partitions on the broker and 8 on record") {
 		t.Errorf("Load = %v, want the grown topic named", err)
+	}
+}
+
+// What a topic is created with is what the broker then says of it.
+func TestTopicsKeepTheirSettings(t *testing.T) { ktest.Each(t, testTopicsKeepTheirSettings) }
+
+func testTopicsKeepTheirSettings(t *testing.T, c *ktest.Cluster) {
+	cl := c.Client(t)
+	adm := kadm.NewClient(cl)
+	if _, err := Migrate(t.Context(), cl, Options{Counts: DefaultCounts(), Replication: -1}); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range schemas.Topics() {
+		configs, err := adm.DescribeTopicConfigs(t.Context(), topic.Name)
+		if err == nil {
+			_, err = configs.On(topic.Name, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := map[string]string{}
+		for _, config := range configs[0].Configs {
+			have[config.Key] = config.MaybeValue()
+		}
+		for key, want := range Settings(topic) {
+			if have[key] != want {
+				t.Errorf("%s: %s is %q, want %q", topic.Name, key, have[key], want)
+			}
+		}
+	}
+	topics, err := adm.ListTopics(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range topics {
+		if n := topic.Partitions.NumReplicas(); n != int(c.Replication) {
+			t.Errorf("%s has %d replicas, want the broker's default %d", topic.Topic, n, c.Replication)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -40,8 +41,9 @@ const (
 // rig is a collector between a real client and a fake broker.
 type rig struct {
 	t       testing.TB
-	cluster *kfake.Cluster
-	kafka   *kgo.Client // ours, to look at the topics
+	brokers *ktest.Cluster
+	cluster *kfake.Cluster // of brokers, nil on Apache Kafka
+	kafka   *kgo.Client    // ours, to look at the topics
 	s       *service
 	tel     *probe.Telemetry
 	log     *bytes.Buffer
@@ -93,29 +95,15 @@ func writeFile(tb testing.TB, path, content string) {
 	}
 }
 
-// startCluster starts a broker with goodhart's topics.
-func startCluster(tb testing.TB, opts ...kfake.Opt) (*kfake.Cluster, *kgo.Client) {
+// migrated returns a client of a broker that has goodhart's topics now.
+func migrated(tb testing.TB, c *ktest.Cluster) *kgo.Client {
 	tb.Helper()
-	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(cluster.Close)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(cl.Close)
-	migrate(tb, cl)
-	return cluster, cl
-}
-
-func migrate(tb testing.TB, cl *kgo.Client) {
-	tb.Helper()
+	cl := c.Client(tb)
 	counts := kschema.Counts{Events: testParts, Facts: 1, Features: 1, Dead: 1}
-	if _, err := kschema.Migrate(tb.Context(), cl, kschema.Options{Counts: counts, Replication: 1}); err != nil {
+	if _, err := kschema.Migrate(tb.Context(), cl, kschema.Options{Counts: counts, Replication: c.Replication}); err != nil {
 		tb.Fatal(err)
 	}
+	return cl
 }
 
 func quiet() *probe.Telemetry { return probe.New(slog.New(slog.DiscardHandler)) }
@@ -135,20 +123,26 @@ func waitFor(tb testing.TB, what string, yes func() bool) {
 	}
 }
 
-// start starts a collector; change adapts its configuration.
+// start starts a collector beside a broker in this process; change adapts its
+// configuration.
 func start(tb testing.TB, change func(*Config), opts ...kfake.Opt) *rig {
 	tb.Helper()
-	cluster, cl := startCluster(tb, opts...)
-	cfg := testConfig(tb, cluster.ListenAddrs())
+	return startOn(tb, ktest.Fake(tb, opts...), change)
+}
+
+// startOn starts a collector on brokers that are migrated first.
+func startOn(tb testing.TB, c *ktest.Cluster, change func(*Config)) *rig {
+	tb.Helper()
+	return startBeside(tb, c, migrated(tb, c), change)
+}
+
+func startBeside(tb testing.TB, c *ktest.Cluster, cl *kgo.Client, change func(*Config)) *rig {
+	tb.Helper()
+	cfg := testConfig(tb, c.Addrs)
 	if change != nil {
 		change(&cfg)
 	}
-	return startOn(tb, cluster, cl, cfg)
-}
-
-func startOn(tb testing.TB, cluster *kfake.Cluster, cl *kgo.Client, cfg Config) *rig {
-	tb.Helper()
-	r := &rig{t: tb, cluster: cluster, kafka: cl, log: new(bytes.Buffer)}
+	r := &rig{t: tb, brokers: c, cluster: c.Fake, kafka: cl, log: new(bytes.Buffer)}
 	r.tel = probe.New(slog.New(slog.NewTextHandler(r.log, nil)))
 	var err error
 	if r.s, err = open(tb.Context(), cfg, r.tel); err != nil {
@@ -244,7 +238,7 @@ func (r *rig) read(topic string) []*kgo.Record {
 		from[topic][o.Partition] = kgo.NewOffset().AtStart()
 		left += o.Offset
 	})
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.ListenAddrs()...), kgo.ConsumePartitions(from))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.brokers.Addrs...), kgo.ConsumePartitions(from))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,13 +14,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 )
 
@@ -109,6 +110,54 @@ func TestKafkaAway(t *testing.T) {
 	}
 }
 
+// TestNodesAway takes nodes of Apache Kafka away from a collector. Of three, one
+// may be killed: a client that sends again gets through. With two standing still
+// nothing can be replicated, so nothing is accepted until they go on.
+func TestNodesAway(t *testing.T) {
+	c := ktest.Apache(t)
+	r := startOn(t, c, func(cfg *Config) { cfg.Timeouts.Produce = 2 * time.Second })
+	sent := 0
+	send := func() int {
+		body := logsProto(t, session(fmt.Sprintf("s-%d", sent), 20, nil))
+		return r.post(call{path: "/v1/logs", contentType: typeProtobuf, body: bytes.NewReader(body)}).code
+	}
+	through := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; {
+			code := send()
+			if code == http.StatusOK {
+				break
+			}
+			if code != http.StatusServiceUnavailable || time.Now().After(deadline) {
+				t.Fatalf("%s: status %d", what, code)
+			}
+		}
+		sent++
+	}
+	through("all three")
+	c.Kill(t, 1)
+	through("one killed")
+	c.Restart(t, 1)
+	through("restarted")
+	c.Pause(t, 2)
+	c.Pause(t, 3)
+	for range 3 {
+		if code := send(); code != http.StatusServiceUnavailable {
+			t.Fatalf("two of three stand still: status %d", code)
+		}
+	}
+	c.Resume(t, 2)
+	c.Resume(t, 3)
+	through("all again")
+	ids := map[string]bool{}
+	for _, name := range names(r.events()) {
+		ids[name] = true
+	}
+	if len(ids) != sent*20 {
+		t.Errorf("%d distinct events, want %d", len(ids), sent*20)
+	}
+}
+
 // TestDeadTopicAway: what is rejected must be described before the answer.
 func TestDeadTopicAway(t *testing.T) {
 	r := start(t, func(c *Config) { c.Timeouts.Produce = time.Second })
@@ -194,18 +243,10 @@ func TestMemoryIsBoundedWhileKafkaIsAway(t *testing.T) {
 }
 
 // TestStartWaitsForKafka: a collector may start before the topics are there.
-func TestStartWaitsForKafka(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	cfg := testConfig(t, cluster.ListenAddrs())
+func TestStartWaitsForKafka(t *testing.T) { ktest.Each(t, testStartWaitsForKafka) }
+
+func testStartWaitsForKafka(t *testing.T, c *ktest.Cluster) {
+	cfg := testConfig(t, c.Addrs)
 	tel := quiet()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -213,7 +254,7 @@ func TestStartWaitsForKafka(t *testing.T) {
 	waitFor(t, "the wait for the layout", func() bool {
 		return slices.ContainsFunc(tel.Pending(), func(s string) bool { return strings.HasPrefix(s, readyKafka) })
 	})
-	migrate(t, cl)
+	migrated(t, c)
 	waitFor(t, "readiness", func() bool { return len(tel.Pending()) == 0 })
 	cancel()
 	if err := <-ended; err != nil {

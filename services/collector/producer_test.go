@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -12,9 +13,11 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/collector/pdata/plog"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 )
 
@@ -26,7 +29,8 @@ func noise(size int) []byte {
 	return b
 }
 
-// limitMessages sets the largest batch that the broker takes.
+// limitMessages sets the largest batch that the broker takes, and returns once
+// every partition refuses a larger one: leaders hear of it in their time.
 func limitMessages(t *testing.T, cl *kgo.Client, n int) {
 	t.Helper()
 	value := fmt.Sprint(n)
@@ -37,6 +41,20 @@ func limitMessages(t *testing.T, cl *kgo.Client, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	probe, err := kgo.NewClient(append(cl.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer probe.Close()
+	for p := range int32(testParts) {
+		waitFor(t, "the limit", func() bool {
+			err := probe.ProduceSync(t.Context(), &kgo.Record{Topic: schemas.TopicEvents, Partition: p, Value: noise(n + 1)}).FirstErr()
+			if err != nil && !errors.Is(err, kerr.MessageTooLarge) {
+				t.Fatal(err)
+			}
+			return err != nil
+		})
+	}
 }
 
 // TestRecordOverTheBrokersLimit sends a mix in which some records alone are over
@@ -44,55 +62,59 @@ func limitMessages(t *testing.T, cl *kgo.Client, n int) {
 func TestRecordOverTheBrokersLimit(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("lowered after the start %v", late), func(t *testing.T) {
-			const limit = 4 << 10
-			var r *rig
-			if late {
-				r = start(t, nil)
-				limitMessages(t, r.kafka, limit)
-			} else {
-				cluster, cl := startCluster(t)
-				limitMessages(t, cl, limit)
-				r = startOn(t, cluster, cl, testConfig(t, cluster.ListenAddrs()))
-			}
-			records := make([]kgo.Record, 2000)
-			want := map[string]bool{}
-			for i := range records {
-				value := fmt.Appendf(nil, "%d|%s", i, noise(100))
-				if i%500 == 7 {
-					value = append(value, noise(2*limit)...)
-				} else {
-					want[string(value)] = true
-				}
-				records[i] = kgo.Record{Topic: schemas.TopicEvents, Partition: int32(i % testParts), Value: value}
-			}
-			ship := r.s.producer.ship()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			if err := ship.send(ctx, records); err != nil {
-				t.Fatal(err)
-			}
-			refused, err := ship.wait(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(refused) != 4 {
-				t.Errorf("%d refused, want 4", len(refused))
-			}
-			for _, rec := range refused {
-				if len(rec.Value) < limit {
-					t.Errorf("refused a record of %d bytes", len(rec.Value))
-				}
-			}
-			for _, rec := range r.read(schemas.TopicEvents) {
-				delete(want, string(rec.Value))
-			}
-			if len(want) > 0 {
-				t.Errorf("%d acknowledged records are not in the topic", len(want))
-			}
-			if r.s.producer.buffered.Load() != 0 {
-				t.Errorf("%d bytes still count as waiting", r.s.producer.buffered.Load())
-			}
+			ktest.Each(t, func(t *testing.T, c *ktest.Cluster) { testRecordOverTheBrokersLimit(t, c, late) })
 		})
+	}
+}
+
+func testRecordOverTheBrokersLimit(t *testing.T, c *ktest.Cluster, late bool) {
+	const limit = 4 << 10
+	var r *rig
+	if late {
+		r = startOn(t, c, nil)
+		limitMessages(t, r.kafka, limit)
+	} else {
+		cl := migrated(t, c)
+		limitMessages(t, cl, limit)
+		r = startBeside(t, c, cl, nil)
+	}
+	records := make([]kgo.Record, 2000)
+	want := map[string]bool{}
+	for i := range records {
+		value := fmt.Appendf(nil, "%d|%s", i, noise(100))
+		if i%500 == 7 {
+			value = append(value, noise(2*limit)...)
+		} else {
+			want[string(value)] = true
+		}
+		records[i] = kgo.Record{Topic: schemas.TopicEvents, Partition: int32(i % testParts), Value: value}
+	}
+	ship := r.s.producer.ship()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := ship.send(ctx, records); err != nil {
+		t.Fatal(err)
+	}
+	refused, err := ship.wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(refused) != 4 {
+		t.Errorf("%d refused, want 4", len(refused))
+	}
+	for _, rec := range refused {
+		if len(rec.Value) < limit {
+			t.Errorf("refused a record of %d bytes", len(rec.Value))
+		}
+	}
+	for _, rec := range r.read(schemas.TopicEvents) {
+		delete(want, string(rec.Value))
+	}
+	if len(want) > 0 {
+		t.Errorf("%d acknowledged records are not in the topic", len(want))
+	}
+	if r.s.producer.buffered.Load() != 0 {
+		t.Errorf("%d bytes still count as waiting", r.s.producer.buffered.Load())
 	}
 }
 

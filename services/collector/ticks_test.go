@@ -12,11 +12,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 )
 
-func TestTicksReachEveryPartition(t *testing.T) {
-	r := start(t, func(c *Config) { c.TickInterval = 10 * time.Millisecond })
+func TestTicksReachEveryPartition(t *testing.T) { ktest.Each(t, testTicksReachEveryPartition) }
+
+func testTicksReachEveryPartition(t *testing.T, c *ktest.Cluster) {
+	r := startOn(t, c, func(c *Config) { c.TickInterval = 10 * time.Millisecond })
 	for range 5 {
 		if err := r.s.ticker.beat(t.Context(), 5*time.Second, time.Now); err != nil {
 			t.Fatal(err)

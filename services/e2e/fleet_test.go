@@ -17,17 +17,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
 
 // fleet is every role as a process of its own.
 type fleet struct {
 	dir, bin string
-	running  []*exec.Cmd
+	// kafka is the cluster to use; without one the fleet has a broker of its own.
+	kafka   *ktest.Cluster
+	running []*exec.Cmd
 }
 
 // deployment is where each role of a fleet is.
 type deployment struct {
-	brokers, clickhouse, collector string
+	clickhouse, collector string
+	// brokers are the addresses, separated by commas.
+	brokers string
 	// admin is by role.
 	admin map[string]string
 	// secret is an API key of the collector, for tenant acme.
@@ -40,11 +46,10 @@ type deployment struct {
 func (f *fleet) deploy(tb testing.TB, library string, partitions string, more map[string]string) deployment {
 	tb.Helper()
 	d := deployment{brokers: f.address(tb), clickhouse: f.address(tb), collector: f.address(tb), secret: "a secret of the test", admin: map[string]string{}}
-	for _, name := range []string{"broker", "processor", "sink", "collector"} {
-		d.admin[name] = f.address(tb)
-	}
+	replication := int16(1)
 	role := func(name, text string) {
 		tb.Helper()
+		d.admin[name] = f.address(tb)
 		config := f.file(tb, name+".yaml", text+more[name]+"admin: "+d.admin[name]+"\n")
 		check := exec.CommandContext(tb.Context(), filepath.Join(f.bin, "goodhart"), name, "--config", config, "--check-config")
 		if out, err := check.CombinedOutput(); err != nil {
@@ -52,10 +57,14 @@ func (f *fleet) deploy(tb testing.TB, library string, partitions string, more ma
 		}
 		f.start(tb, "http://"+d.admin[name]+"/readyz", "goodhart", name, "--config", config)
 	}
+	if f.kafka == nil {
+		role("broker", fmt.Sprintf("listen: %s\ndata: %s\n", d.brokers, filepath.Join(f.dir, "broker")))
+	} else {
+		d.brokers, replication = strings.Join(f.kafka.Addrs, ","), f.kafka.Replication
+	}
 	kafka := fmt.Sprintf("kafka:\n  brokers: [%s]\n", d.brokers)
-	role("broker", fmt.Sprintf("listen: %s\ndata: %s\n", d.brokers, filepath.Join(f.dir, "broker")))
 	f.start(tb, "http://"+d.clickhouse+"/ping", "chserve", "--path", filepath.Join(f.dir, "clickhouse"), "--listen", d.clickhouse, "--lib", library)
-	migration := f.file(tb, "migrate.yaml", kafka+d.dsn()+"partitions: "+partitions+"\nreplication: 1\nschema: {kind: embedded}\n")
+	migration := f.file(tb, "migrate.yaml", kafka+d.dsn()+fmt.Sprintf("partitions: %s\nreplication: %d\nschema: {kind: embedded}\n", partitions, replication))
 	for range 2 { // the second time there is nothing to do
 		migrate := exec.CommandContext(tb.Context(), filepath.Join(f.bin, "goodhart"), "migrate", "--config", migration)
 		if out, err := migrate.CombinedOutput(); err != nil {

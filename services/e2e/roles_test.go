@@ -10,13 +10,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
+	"github.com/goodhartlabs/goodhart/schemas"
 )
 
 // Every role runs from its own configuration file; a body that Claude Code would
-// send becomes rows, and each role shows its health and ends well.
+// send becomes rows, and each role shows its health and ends well. A client that
+// is not ours reads in every topic what we read.
 func TestRolesAsProcesses(t *testing.T) {
+	t.Run("broker", func(t *testing.T) { testRolesAsProcesses(t, nil) })
+	t.Run("kafka", func(t *testing.T) { testRolesAsProcesses(t, ktest.Apache(t)) })
+}
+
+func testRolesAsProcesses(t *testing.T, kafka *ktest.Cluster) {
 	bin, library := binaries(t)
-	f := &fleet{dir: t.TempDir(), bin: bin}
+	f := &fleet{dir: t.TempDir(), bin: bin, kafka: kafka}
 	d := f.deploy(t, library, "{events: 2, facts: 2, features: 1, dead: 1}", nil)
 	send(t, "http://"+d.collector+"/v1/logs", d.secret)
 	eventually(t, "the rows", func() bool {
@@ -33,6 +45,15 @@ func TestRolesAsProcesses(t *testing.T) {
 		t.Errorf("reconcile: %v\n%s", err, out)
 	}
 	f.stop(t)
+	if kafka == nil {
+		return
+	}
+	for _, topic := range schemas.Topics() {
+		settled(t, kafka, topic.Name)
+		if diff := cmp.Diff(seenByUs(t, kafka, topic.Name, kgo.ReadCommitted()), seenByKcat(t, kafka.Addrs, topic.Name, "read_committed")); diff != "" {
+			t.Errorf("%s (-ours +kcat):\n%s", topic.Name, diff)
+		}
+	}
 }
 
 // send posts the session of Claude Code, as of now.

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chschema"
 	"github.com/goodhartlabs/goodhart/pkg/chtest"
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
@@ -29,24 +29,22 @@ type bed struct {
 
 func newBed(tb testing.TB) *bed {
 	tb.Helper()
+	return newBedOn(tb, ktest.Fake(tb))
+}
+
+func newBedOn(tb testing.TB, kafka *ktest.Cluster) *bed {
+	tb.Helper()
 	ctx := context.Background()
-	kafka, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(kafka.Close)
 	b := &bed{tb: tb, cfg: Default()}
-	b.cfg.Kafka.Brokers = kafka.ListenAddrs()
+	b.cfg.Kafka.Brokers = kafka.Addrs
 	b.cfg.ClickHouse.DSN = chtest.StartFixed(tb, "core", "goodhart")
 	b.cfg.MaxAge = 50 * time.Millisecond
 	b.cfg.Admin = ""
-	if b.client, err = kgo.NewClient(append(b.cfg.Kafka.Options(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...); err != nil {
+	b.client = kafka.Client(tb, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if _, err := kschema.Migrate(ctx, b.client, kschema.Options{Counts: kschema.Counts{Events: 2, Facts: 2, Features: 1, Dead: 1}, Replication: kafka.Replication}); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(b.client.Close)
-	if _, err := kschema.Migrate(ctx, b.client, kschema.Options{Counts: kschema.Counts{Events: 2, Facts: 2, Features: 1, Dead: 1}, Replication: 1}); err != nil {
-		tb.Fatal(err)
-	}
+	var err error
 	if b.conn, err = b.cfg.ClickHouse.Open(ctx); err != nil {
 		tb.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chsink"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -134,8 +135,10 @@ func bytesOf(tb testing.TB, f *goodhartv1.Fact) []byte {
 
 // Every column of every fact table, through the real broker protocol and the
 // real database.
-func TestFactsBecomeRows(t *testing.T) {
-	b := newBed(t)
+func TestFactsBecomeRows(t *testing.T) { ktest.Each(t, testFactsBecomeRows) }
+
+func testFactsBecomeRows(t *testing.T, kafka *ktest.Cluster) {
+	b := newBedOn(t, kafka)
 	owner := schemas.Partition([]byte("acme"), 2)
 	mark := bytesOf(t, someFact(goodhartv1.FactKind_FACT_KIND_WATERMARK, nil))
 	b.produce(schemas.TopicFacts, owner, mark,
