@@ -30,11 +30,12 @@ func alone(t *tracing.Tracer) *partition {
 	return newPartition(&cfg, 0)
 }
 
-// events are records as a collector writes them, every so many-th followed.
-func events(n, followed int) []*kgo.Record {
+// events are records as a collector writes them, some ms apart, every so many-th
+// followed.
+func events(n, followed, apart int) []*kgo.Record {
 	records := make([]*kgo.Record, n)
 	for i := range records {
-		value := binary.BigEndian.AppendUint64(nil, uint64(1_000_000+10*i))
+		value := binary.BigEndian.AppendUint64(nil, uint64(1_000_000+apart*i))
 		records[i] = &kgo.Record{Topic: "in", Offset: int64(i), Key: fmt.Appendf(nil, "key %d", i%1000), Value: value}
 		if followed > 0 && i%followed == 0 {
 			records[i].Headers = []kgo.RecordHeader{{Key: "other", Value: value}, tracing.Header(eventID(i))}
@@ -53,7 +54,7 @@ func TestHeadersDoNotReachOutputs(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	written := func(tracer *tracing.Tracer, followed int) []*kgo.Record {
 		p := alone(tracer)
-		if err := p.fold(events(10_000, followed)); err != nil {
+		if err := p.fold(events(10_000, followed, 10)); err != nil {
 			t.Fatal(err)
 		}
 		if want := followed > 0 && tracer != nil; (len(p.followed) > 0) != want {
@@ -89,7 +90,7 @@ func TestTransactionsLinkToTheirEvents(t *testing.T) {
 	cfg := Config{Tracer: tracing.New(spans, 0, nil), Stage: *p.stage}
 	cfg.Stage.Group = "a group"
 	s := &session{cfg: &cfg, partitions: map[int32]*partition{0: p}}
-	records := events(25, 10)
+	records := events(25, 10, 10)
 	fold := func(records []*kgo.Record, result string) {
 		t.Helper()
 		if err := p.fold(records); err != nil {
@@ -148,7 +149,7 @@ func attributes(of []attribute.KeyValue) map[string]string {
 func BenchmarkFoldTraced(b *testing.B) {
 	const n = 50_000
 	f := func(name string, t *tracing.Tracer, followed int) {
-		records := events(n, followed)
+		records := events(n, followed, 0) // no time passes: the machine has next to nothing to do
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
