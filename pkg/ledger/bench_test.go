@@ -95,7 +95,7 @@ func BenchmarkStep(b *testing.B) {
 				r.Position.Seq = uint64(i)
 				fold.Step(r, &out)
 				if i%4096 == 0 {
-					out.Reset()
+					out.Recycle()
 				}
 			}
 			n := 0

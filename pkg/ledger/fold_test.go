@@ -441,6 +441,54 @@ func TestWatermark(t *testing.T) {
 	f("newer", t0+5*minute, t0+6*minute, t0+5*minute-b)
 }
 
+// Clocks that are ahead move the watermark no further than the broker's time
+// does: whatever they claim, W goes where honest clocks would have taken it, no
+// hold ends early and no honest event becomes late.
+func TestFastClocksMoveNothing(t *testing.T) {
+	fast, honest := newRig(t), newRig(t)
+	conversation := func(name string) *goodhartv1.Event {
+		return usageEvent(sigSpan, "conv", name) // held for a minute of the watermark
+	}
+	fast.send(t0, conversation("held"))
+	honest.send(t0, conversation("held"))
+	at := t0
+	for i, ahead := range []int64{1, second, 30 * second, 5*minute - 1, 5 * minute, hour, 1000 * dayLen} {
+		for _, tick := range []bool{false, true} {
+			at += 4 * second
+			ev := func() *goodhartv1.Event { return usageEvent(sigLog, fmt.Sprint("other", i), fmt.Sprint(i)) }
+			if tick {
+				ev = func() *goodhartv1.Event {
+					return &goodhartv1.Event{
+						Kind: goodhartv1.EventKind_EVENT_KIND_TICK,
+						Tick: &goodhartv1.Tick{Collector: "fast", Sequence: uint64(i) + 1},
+					}
+				}
+			}
+			claims := ev()
+			claims.TimeMs = at + ahead
+			fast.send(at, claims)
+			honest.send(at, ev())
+			if got, want := fast.fold.W(), honest.fold.W(); got != want || got != at-30*second {
+				t.Errorf("%d ms ahead, tick %v: W is the record time %+d ms, with honest clocks %+d", ahead, tick, got-at, want-at)
+			}
+		}
+	}
+	if got := fast.fold.Stats().HeldRecords; got != 1 {
+		t.Errorf("%d records held, want 1: a clock ended the hold", got)
+	}
+	fast.take(kindUsage)
+	slow := usageEvent(sigLog, "slow", "slow")
+	slow.TimeMs = fast.fold.W() - 48*hour
+	fast.send(at, slow)
+	if got := fast.take(kindUsage); len(got) != 1 || got[0].Late {
+		t.Errorf("an event just in time: %v", got)
+	}
+	fast.tick(t0 + 90*second) // the first that moves W by the minute
+	if got := fast.fold.Stats().HeldRecords; got != 0 {
+		t.Errorf("%d records held a minute on, want 0", got)
+	}
+}
+
 // A fact carries the event exactly as it was published, unknown fields too.
 func TestFactKeepsEventBytes(t *testing.T) {
 	ev := usageEvent(sigLog, "conv", "req")
