@@ -38,6 +38,9 @@ type Config struct {
 	RecommitAfter time.Duration `yaml:"recommit_after"`
 	// Admin is the address of /metrics, /healthz, /readyz; empty for none.
 	Admin string `yaml:"admin"`
+	// WatchEvery is how often the server is asked for what only it knows, for
+	// tests; 15 s if zero.
+	WatchEvery time.Duration `yaml:"-"`
 }
 
 // Default stores everything, beside a broker and a ClickHouse on this machine.

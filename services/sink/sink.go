@@ -43,7 +43,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	watching, stop := context.WithCancel(ctx)
-	group.Go(func() error { return watch(watching, conn, tel) })
+	group.Go(func() error { return watch(watching, conn, cfg.WatchEvery, tel) })
 	group.Go(func() error {
 		defer stop()
 		return s.Run(ctx)

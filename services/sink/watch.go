@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -12,7 +13,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
 
-// watchEvery is how often the server is asked.
+// watchEvery is how often the server is asked by default.
 const watchEvery = 15 * time.Second
 
 // partsToDelay is the server's default of parts_to_delay_insert: inserts into a
@@ -57,9 +58,9 @@ func newGauges(reg prometheus.Registerer) *gauges {
 // watch keeps the gauges that say whether inserts are too small, merges too
 // slow, the server's memory of inserts too short, or rows late. A gauge keeps its
 // value while the server does not answer.
-func watch(ctx context.Context, conn driver.Conn, tel *probe.Telemetry) error {
+func watch(ctx context.Context, conn driver.Conn, every time.Duration, tel *probe.Telemetry) error {
 	g := newGauges(tel.Metrics)
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(cmp.Or(every, watchEvery))
 	defer tick.Stop()
 	for {
 		for _, look := range []func(context.Context, driver.Conn) error{g.lookAtParts, g.lookAtWindows, g.lookAtSuspects, g.lookAtTicks} {
