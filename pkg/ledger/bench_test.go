@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -71,8 +72,8 @@ func idOffsets(b *testing.B, r *machine.Record) []int {
 }
 
 func BenchmarkStep(b *testing.B) {
-	for _, ids := range []int{0, 10_000_000} {
-		b.Run(fmt.Sprintf("%d ids remembered", ids), func(b *testing.B) {
+	for _, ids := range []int{0, 1_000_000, 10_000_000} {
+		b.Run(fmt.Sprintf("%d_ids_remembered", ids), func(b *testing.B) {
 			cfg := Default()
 			cfg.IDsPerShard = 1 << 20
 			fold := New(cfg)
@@ -83,11 +84,7 @@ func BenchmarkStep(b *testing.B) {
 				offsets[i] = idOffsets(b, &records[i])
 				size += len(records[i].Value)
 			}
-			for i := range ids {
-				s := &fold.shards[i%machine.Shards]
-				s.advance(t0, 72)
-				s.seen.add(uint64(i+1)*0xd1b54a32d192ed03, 1<<20, t0)
-			}
+			remember(fold, ids)
 			var out machine.Outputs
 			step := func(i int) {
 				r := &records[i%len(records)]
@@ -112,8 +109,60 @@ func BenchmarkStep(b *testing.B) {
 				n++
 			}
 			reportCPU(b, cpu)
+			if ids > 0 {
+				st := fold.Stats()
+				b.ReportMetric(float64(st.SeenBytes)/float64(st.SeenIDs), "B/id")
+			}
 		})
 	}
+}
+
+// remember fills the shards with ids, in the hours of the horizon.
+func remember(f *Fold, ids int) {
+	for i := range ids {
+		s := &f.shards[i%machine.Shards]
+		s.advance(t0-int64(ids-i)*71*hour/int64(ids), f.horizonHours)
+		s.seen.add(uint64(i+1)*0xd1b54a32d192ed03, f.cfg.IDsPerShard, s.now)
+	}
+}
+
+// BenchmarkHold is what holding a record costs until its conversation's class is
+// decided: in time and in memory.
+func BenchmarkHold(b *testing.B) {
+	const n = 100_000
+	records := make([]machine.Record, n)
+	for i := range records {
+		ev := usageEvent(sigSpan, fmt.Sprintf("%032x", i/4), fmt.Sprint(i))
+		dress(ev.Usage)
+		ev.TimeMs, ev.ReceivedMs = t0, t0
+		records[i] = machine.Record{Position: machine.Position{Seq: uint64(i) + 1}, Time: t0, Key: []byte(eventKey(ev)), Value: marshal(ev)}
+	}
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	var grown float64
+	for b.Loop() {
+		fold := New(Default())
+		var out machine.Outputs
+		b.StopTimer()
+		before := heap()
+		b.StartTimer()
+		for i := range records {
+			fold.Step(&records[i], &out)
+		}
+		b.StopTimer()
+		grown = heap() - before
+		b.StartTimer()
+		if got := fold.Stats().HeldRecords; got != n {
+			b.Fatalf("%d records held, want %d", got, n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+	b.ReportMetric(grown/n, "B/record")
+	b.ReportMetric(float64(len(records[0].Value)), "B/event")
 }
 
 // cpuTime is the processor time of this process, ns: unlike the clock it does
@@ -160,13 +209,10 @@ func BenchmarkDecode(b *testing.B) {
 	})
 }
 
+// BenchmarkSnapshot is a shard of 39,000 ids: one of 256 with 10 million.
 func BenchmarkSnapshot(b *testing.B) {
 	fold := New(Default())
-	for i := range 10_000_000 / machine.Shards {
-		s := &fold.shards[0]
-		s.advance(t0, 72)
-		s.seen.add(uint64(i+1)*0xd1b54a32d192ed03, 1<<20, t0)
-	}
+	remember(fold, 10_000_000)
 	data := fold.AppendShard(nil, 0)
 	b.Run("save", func(b *testing.B) {
 		b.SetBytes(int64(len(data)))

@@ -3,6 +3,7 @@ package subject
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
@@ -92,25 +93,147 @@ func BenchmarkStep(b *testing.B) {
 					f, turn = New(Config{Partitions: 8}), 0
 				}
 				if i&4095 == 0 {
-					out.Reset()
+					out.Recycle()
 				}
 			}
 		})
 	}
 }
 
+// BenchmarkAdd is decode, look-up and addition to an open pane, in no order, by
+// the number of subjects with one; and what a subject takes in memory.
+func BenchmarkAdd(b *testing.B) {
+	for _, subjects := range []int{1_000, 10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("%d_subjects", subjects), func(b *testing.B) {
+			if testing.Short() && subjects > 10_000 {
+				b.Skip("not for -short")
+			}
+			f, step := open(b, subjects, 1)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for b.Loop() {
+				step()
+			}
+			b.ReportMetric(f.memory/float64(subjects), "B/subject")
+		})
+	}
+}
+
+// opened is a fold with an open pane for each subject, and its memory in bytes.
+type opened struct {
+	*Fold
+	memory float64
+}
+
+// open returns a fold whose subjects have an open pane of so many cells each, and
+// a function that adds one more fact to one of them.
+func open(b *testing.B, subjects, cells int) (opened, func()) {
+	b.Helper()
+	const values = 1 << 12
+	rng := rand.New(rand.NewPCG(3, 4))
+	at := int64(1_767_225_600_000)
+	record := func(model string) machine.Record {
+		fact := benchFact(rng, "p_0123456789abcdef0123456789abcdef", at, at+rng.Int64N(30_000), 1)
+		fact.Event.Usage.Model = model
+		value, err := fact.MarshalVT()
+		if err != nil {
+			b.Fatal(err)
+		}
+		return machine.Record{Position: machine.Position{W: at}, Value: value}
+	}
+	keys := make([][]byte, subjects)
+	for i := range keys {
+		keys[i] = fmt.Appendf(nil, "acme|p_%032x", uint64(i)*0x9e3779b97f4a7c15)
+	}
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	before := heap()
+	f := New(Config{Partitions: 8})
+	var out machine.Outputs
+	for cell := range cells {
+		r := record(fmt.Sprintf("model-%d", cell))
+		for _, key := range keys {
+			r.Key = key
+			f.Step(&r, &out)
+		}
+	}
+	o := opened{Fold: f, memory: heap() - before}
+	records := make([]machine.Record, values)
+	for i := range records {
+		records[i] = record("model-0")
+	}
+	n := uint64(0)
+	return o, func() {
+		r := records[n%values]
+		r.Key = keys[n*0x9e3779b97f4a7c15>>20%uint64(subjects)]
+		n++
+		f.Step(&r, &out)
+	}
+}
+
+// BenchmarkSnapshot is a partition of 10,000 subjects with an open pane of three
+// cells.
+func BenchmarkSnapshot(b *testing.B) {
+	const subjects = 10_000
+	f, _ := open(b, subjects, 3)
+	var shards [machine.Shards][]byte
+	size := 0
+	for i := range shards {
+		shards[i] = f.AppendShard(nil, i)
+		size += len(shards[i])
+	}
+	report := func(b *testing.B) {
+		b.Helper()
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/subjects, "ns/subject")
+		b.ReportMetric(float64(size)/subjects, "B/subject")
+	}
+	b.Run("save", func(b *testing.B) {
+		b.SetBytes(int64(size))
+		b.ReportAllocs()
+		for b.Loop() {
+			for i := range shards {
+				shards[i] = f.AppendShard(shards[i][:0], i)
+			}
+		}
+		report(b)
+	})
+	b.Run("load", func(b *testing.B) {
+		b.SetBytes(int64(size))
+		b.ReportAllocs()
+		for b.Loop() {
+			f := New(Config{Partitions: 8})
+			for i, data := range shards {
+				if err := f.LoadShard(i, data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		report(b)
+	})
+}
+
+// BenchmarkDecode goes through facts that differ, as those of a log do: a
+// processor learns the branches of a single one by heart.
 func BenchmarkDecode(b *testing.B) {
-	record := benchRecords(b, 1, 60_000, 1)[0]
+	const n = 1 << 10
+	records := benchRecords(b, 1000, 60_000, n)
 	b.Run("by_hand", func(b *testing.B) {
 		var in fact
 		b.ReportAllocs()
+		i := 0
 		for b.Loop() {
-			in.decode(record.Value)
+			in.decode(records[i%n].Value)
+			i++
 		}
 	})
 	b.Run("generated_unsafe", func(b *testing.B) {
 		var m goodhartv1.Fact
 		b.ReportAllocs()
+		i := 0
 		for b.Loop() {
 			m = goodhartv1.Fact{Event: m.Event}
 			if m.Event != nil {
@@ -119,9 +242,10 @@ func BenchmarkDecode(b *testing.B) {
 				m.Event.Usage = usage
 				m.Event.Usage.Reset()
 			}
-			if err := m.UnmarshalVTUnsafe(record.Value); err != nil {
+			if err := m.UnmarshalVTUnsafe(records[i%n].Value); err != nil {
 				b.Fatal(err)
 			}
+			i++
 		}
 	})
 }

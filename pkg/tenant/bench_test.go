@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/subject"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -59,44 +60,88 @@ func BenchmarkSimulation(b *testing.B) {
 	b.ReportMetric(float64(bytes)/1e6, "MB/op")
 }
 
-// BenchmarkFeature is the cost of a pane in a steady stream of 500 subjects a
-// minute, slides included, by the number of windows.
-func BenchmarkFeature(b *testing.B) {
-	l := factLog{tb: b}
+// steady is a stream of 500 subjects, so many facts of each a minute.
+func steady(tb testing.TB, minutes int64, each int) []machine.Record {
+	tb.Helper()
+	l := factLog{tb: tb}
 	rng := rand.New(rand.NewPCG(4, 4))
-	for minute := range int64(180) {
+	for minute := range minutes {
 		w := base + minute*mnt
-		for who := range 500 {
-			l.deed(deed{
-				w: w, t: w + 40*sec, tenant: "acme", subject: fmt.Sprintf("p_%d", who), team: fmt.Sprintf("team-%d", who%8),
-				model: fmt.Sprintf("model-%d", rng.IntN(6)), tool: fmt.Sprintf("tool-%d", who%5), tokens: 100, cost: 100,
-			})
-		}
-	}
-	l.watermark(base + 181*mnt)
-	log := features(b, l.records)
-	for _, n := range []int{1, 2, 5, 8} {
-		b.Run(fmt.Sprintf("%d_windows", n), func(b *testing.B) {
-			all := window.Windows()
-			for _, hours := range []int64{2, 6, 12} {
-				all = append(all, window.Window{
-					Name: fmt.Sprintf("%dh", hours), Size: hours * window.Hour, Slide: window.Hour, Pane: window.Hour, Correct: 48 * window.Hour,
+		for range each {
+			for who := range 500 {
+				l.deed(deed{
+					w: w, t: w + 40*sec, tenant: "acme", subject: fmt.Sprintf("p_%d", who), team: fmt.Sprintf("team-%d", who%8),
+					model: fmt.Sprintf("model-%d", rng.IntN(6)), tool: fmt.Sprintf("tool-%d", who%5), tokens: 100, cost: 100,
 				})
 			}
-			b.ReportAllocs()
-			panes := int64(0)
-			for b.Loop() {
-				f := newFold(Default(), all[:n])
-				var out machine.Outputs
-				for i := range log {
-					f.Step(&log[i], &out)
-					out.Reset()
-				}
-				panes += f.Stats().Panes
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(panes), "ns/pane")
+		}
+	}
+	l.watermark(base + (minutes+1)*mnt)
+	return l.records
+}
+
+// windowSets runs a benchmark with 1 to 8 windows: those of the product and three
+// more, the shortest first.
+func windowSets(b *testing.B, run func(b *testing.B, windows []window.Window)) {
+	b.Helper()
+	all := window.Windows()
+	for _, hours := range []int64{2, 6, 12} {
+		all = append(all, window.Window{
+			Name: fmt.Sprintf("%dh", hours), Size: hours * window.Hour, Slide: window.Hour, Pane: window.Hour, Correct: 48 * window.Hour,
 		})
 	}
+	for _, n := range []int{1, 2, 4, 8} {
+		b.Run(fmt.Sprintf("%d_windows", n), func(b *testing.B) { run(b, all[:n]) })
+	}
+}
+
+// BenchmarkFeature is the cost of a pane in a steady stream, slides included.
+func BenchmarkFeature(b *testing.B) {
+	log := features(b, steady(b, 180, 1))
+	windowSets(b, func(b *testing.B, windows []window.Window) {
+		b.Helper()
+		b.ReportAllocs()
+		panes := int64(0)
+		for b.Loop() {
+			f := newFold(Default(), windows)
+			var out machine.Outputs
+			for i := range log {
+				f.Step(&log[i], &out)
+				out.Recycle()
+			}
+			panes += f.Stats().Panes
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(panes), "ns/pane")
+	})
+}
+
+// BenchmarkEvent is the cost of a fact in the subject and the tenant fold
+// together, slides included: 40 facts of each subject make a pane.
+func BenchmarkEvent(b *testing.B) {
+	const minutes, each = 30, 40
+	facts := steady(b, minutes, each)
+	windowSets(b, func(b *testing.B, windows []window.Window) {
+		b.Helper()
+		b.ReportAllocs()
+		for b.Loop() {
+			first, second := subject.New(subject.Config{Partitions: 1}), newFold(Default(), windows)
+			var panes, scores machine.Outputs
+			seq := uint64(0)
+			for i := range facts {
+				first.Step(&facts[i], &panes)
+				for _, o := range panes.Records() {
+					seq++
+					second.Step(&machine.Record{Position: machine.Position{W: o.W, Seq: seq}, Key: o.Key, Value: o.Body()}, &scores)
+					scores.Recycle()
+				}
+				panes.Recycle()
+			}
+			if got := second.Stats().Panes; got < (minutes-1)*500 {
+				b.Fatalf("%d panes", got)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(facts)), "ns/event")
+	})
 }
 
 // BenchmarkSnapshot is the cost of saving and loading the state at the end of
