@@ -11,17 +11,14 @@ import (
 	"github.com/goodhartlabs/goodhart/schemas"
 )
 
-// transaction names one in the log: a producer's epoch grows with each, or, with
-// older brokers, with each that was fenced.
+// transaction names one in the log: a producer's epoch grows with each.
 type transaction struct {
 	producer int64
 	epoch    int16
 }
 
 // abortMarkers counts the aborted transactions by the marks that they left in the
-// log: also those of killed processes, which nobody else can tell of. Where
-// several transactions share an epoch, those of the partition with the most marks
-// count.
+// log: also those of killed processes, which nobody else can tell of.
 func abortMarkers(ctx context.Context, brokers []string) (int, error) {
 	topics := []string{
 		schemas.TopicFacts, schemas.TopicFeatures, schemas.TopicScores,
@@ -37,7 +34,7 @@ func abortMarkers(ctx context.Context, brokers []string) (int, error) {
 		return 0, fmt.Errorf("read marks: %w", err)
 	}
 	defer cl.Close()
-	marks := map[transaction]map[string]int{} // by partition
+	aborted := map[transaction]bool{} // each has a mark in every partition it wrote to
 	for len(ends) > 0 {
 		fetches := cl.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
@@ -49,23 +46,11 @@ func abortMarkers(ctx context.Context, brokers []string) (int, error) {
 				delete(ends, place)
 			}
 			if isAbort(rec) {
-				of := transaction{rec.ProducerID, rec.ProducerEpoch}
-				if marks[of] == nil {
-					marks[of] = map[string]int{}
-				}
-				marks[of][place]++
+				aborted[transaction{rec.ProducerID, rec.ProducerEpoch}] = true
 			}
 		})
 	}
-	count := 0
-	for _, places := range marks {
-		most := 0
-		for _, n := range places {
-			most = max(most, n)
-		}
-		count += most
-	}
-	return count, nil
+	return len(aborted), nil
 }
 
 // isAbort reads the key of a control record: version and type, 0 for an abort.
