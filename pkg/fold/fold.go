@@ -81,6 +81,10 @@ type Config struct {
 	Tracer *tracing.Tracer
 	// Ready is told once all assigned partitions are restored; may be nil.
 	Ready func()
+
+	// patience is when the brokers give up a transaction (transactionTimeout):
+	// tests that must not be saved by it set it.
+	patience time.Duration
 }
 
 func (c *Config) setDefaults() {
@@ -91,6 +95,7 @@ func (c *Config) setDefaults() {
 	}
 	set(&c.Interval, 250*time.Millisecond)
 	set(&c.SnapshotPeriod, time.Minute)
+	set(&c.patience, transactionTimeout)
 	if c.MaxRecords == 0 {
 		c.MaxRecords = 50_000
 	}

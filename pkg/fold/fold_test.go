@@ -7,17 +7,13 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
@@ -28,47 +24,44 @@ const partitions = 4
 // bed is a broker with the topics of a two-stage pipeline: in → first → mid →
 // second → out.
 type bed struct {
-	cluster *kfake.Cluster
-	client  *kgo.Client
-	stateID [16]byte // of first.state
+	*ktest.Cluster
+
+	client *kgo.Client
+	adm    *kadm.Client
+	storm  *storm // on the lines of processes; nil for fair weather
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T, c *ktest.Cluster) *bed {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
+	b := &bed{Cluster: c, client: c.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))}
+	b.adm = kadm.NewClient(b.client)
+	for _, topic := range []string{"in", "mid", "out", "dead", "first.state", "second.state"} {
+		b.create(t, topic)
 	}
-	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	adm := kadm.NewClient(client)
-	compact := map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}
-	for topic, configs := range map[string]map[string]*string{
-		"in": nil, "mid": nil, "out": nil, "dead": nil, "first.state": compact, "second.state": compact,
-	} {
-		if _, err := adm.CreateTopic(t.Context(), partitions, 1, configs, topic); err != nil {
-			t.Fatal(err)
-		}
-	}
-	topics, err := adm.ListTopics(t.Context(), "first.state")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &bed{cluster: cluster, client: client, stateID: topics["first.state"].ID}
+	return b
 }
 
-// input is n records with growing event times, the same for the same seed, and
-// last ticks to every partition that let everything out.
-func input(seed uint64, n int) []*kgo.Record {
+func (b *bed) create(t *testing.T, topic string) {
+	t.Helper()
+	var configs map[string]*string
+	if strings.HasSuffix(topic, ".state") {
+		configs = map[string]*string{"cleanup.policy": kadm.StringPtr("compact")}
+	}
+	if _, err := b.adm.CreateTopic(t.Context(), partitions, b.Replication, configs, topic); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// input is n records with growing event times, 20 ms apart in the mean, the same
+// for the same seed, and last ticks to every partition that let everything out.
+func input(seed uint64, n int) []*kgo.Record { return inputEvery(20*time.Millisecond, seed, n) }
+
+func inputEvery(step time.Duration, seed uint64, n int) []*kgo.Record {
 	random := rand.New(rand.NewPCG(seed, 1))
 	var records []*kgo.Record
 	now := uint64(1_000_000)
 	for range n {
-		now += random.Uint64N(40)
+		now += random.Uint64N(2 * uint64(step.Milliseconds()))
 		key := fmt.Sprintf("key-%d", random.IntN(300))
 		records = append(records, &kgo.Record{
 			Topic: "in", Partition: int32(machine.Shard([]byte(key))) % partitions,
@@ -114,7 +107,7 @@ func (b *bed) start(t *testing.T, instance string, shards int, edit func(*Config
 	for _, stage := range stages {
 		cfg := Config{
 			Stage:          stage,
-			Client:         []kgo.Opt{kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(p.line.Dial), kgo.RetryTimeout(2 * time.Second)},
+			Client:         []kgo.Opt{kgo.SeedBrokers(b.Addrs...), kgo.Dialer(b.storm.over(p.line.Dial)), kgo.RetryTimeout(5 * time.Second)},
 			Partitions:     func(string) int32 { return partitions },
 			Instance:       instance,
 			Interval:       20 * time.Millisecond,
@@ -153,7 +146,7 @@ func (p *process) stop(t *testing.T) {
 // want records (or any when want is 0 and enough is satisfied).
 func (b *bed) read(t *testing.T, topic string, enough func(map[int32][]string) bool) map[int32][]string {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...),
 		kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
@@ -204,13 +197,12 @@ func body(v string) string {
 }
 
 // clean runs the pipeline once, undisturbed, and returns what it wrote.
-func clean(t *testing.T, records []*kgo.Record, n, shards int) (mid, out map[int32][]string) {
+func clean(t *testing.T, records []*kgo.Record, shards int) (mid, out map[int32][]string) {
 	t.Helper()
-	b := newBed(t)
+	b := newBed(t, ktest.Fake(t))
 	b.send(t, records)
 	p := b.start(t, "clean", shards, nil)
-	out = b.read(t, "out", settled(n))
-	mid = b.read(t, "mid", func(m map[int32][]string) bool { return running(m) >= n })
+	mid, out = b.finish(t)
 	p.stop(t)
 	return mid, out
 }
@@ -236,82 +228,76 @@ func bySource(t *testing.T, m map[int32][]string) map[string][]string {
 	return sorted
 }
 
-// settled waits for all n records and the timers behind them: after the last
-// tick every key that changed has reported its final count.
-func settled(n int) func(map[int32][]string) bool {
-	return func(m map[int32][]string) bool {
-		if running(m) < n {
-			return false
+// finish waits until both folds have taken all that was sent, and returns what
+// they have written.
+func (b *bed) finish(t *testing.T) (mid, out map[int32][]string) {
+	t.Helper()
+	b.await(t, "first", "in")
+	b.await(t, "second", "mid")
+	return b.all(t, "mid"), b.all(t, "out")
+}
+
+// await waits until the group has committed past the last record of the topic.
+func (b *bed) await(t *testing.T, group, topic string) {
+	t.Helper()
+	ends := map[int32]int64{}
+	b.each(t, topic, func(rec *kgo.Record) { ends[rec.Partition] = rec.Offset + 1 })
+	eventually(t, group+" has taken all of "+topic, func() bool {
+		offsets, err := b.adm.FetchOffsets(t.Context(), group)
+		if err != nil {
+			t.Fatal(err)
 		}
-		last, reported := map[string]string{}, map[string]string{}
-		for _, values := range m {
-			for _, v := range values {
-				if key, c, ok := strings.Cut(v, "="); ok {
-					last[key[1:]] = c
-				} else if key, c, ok := strings.Cut(v, ":"); ok {
-					reported[key[1:]] = c
+		for p, end := range ends {
+			if at, ok := offsets.Lookup(topic, p); !ok || at.At < end {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// all returns the committed values of a topic, by partition.
+func (b *bed) all(t *testing.T, topic string) map[int32][]string {
+	t.Helper()
+	got := map[int32][]string{}
+	b.each(t, topic, func(rec *kgo.Record) { got[rec.Partition] = append(got[rec.Partition], string(rec.Value)) })
+	return got
+}
+
+// each calls do for every committed record of a topic that nobody writes to any
+// more, in order, once the transactions of it are ended.
+func (b *bed) each(t *testing.T, topic string, do func(*kgo.Record)) {
+	t.Helper()
+	var ends kadm.ListedOffsets
+	eventually(t, "no transaction is open in "+topic, func() bool {
+		stable, err := b.adm.ListCommittedOffsets(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ends, err = b.adm.ListEndOffsets(t.Context(), topic); err != nil {
+			t.Fatal(err)
+		}
+		closed := true
+		ends.Each(func(end kadm.ListedOffset) {
+			at, _ := stable.Lookup(topic, end.Partition)
+			closed = closed && at.Offset == end.Offset
+		})
+		return closed
+	})
+	ends.Each(func(end kadm.ListedOffset) {
+		span := span{topic: topic, partition: end.Partition, to: end.Offset}
+		err := span.read(t.Context(), []kgo.Opt{kgo.SeedBrokers(b.Addrs...), kgo.KeepControlRecords()}, func(batch []*kgo.Record) error {
+			for _, rec := range batch {
+				if !rec.Attrs.IsControl() {
+					do(rec)
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return cmp.Equal(last, reported)
-	}
-}
-
-// misfortune makes the broker answer requests with errors, from a seed.
-type misfortune struct {
-	mu       sync.Mutex
-	random   *rand.Rand
-	injected map[string]int
-}
-
-// strikes decides whether a request fails: one in so many, thirty times at most
-// so that the run ends.
-func (f *misfortune) strikes(kind string, one int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.injected[kind] >= 30 || f.random.IntN(one) != 0 {
-		return false
-	}
-	f.injected[kind]++
-	return true
-}
-
-func (f *misfortune) count(kind string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.injected[kind]
-}
-
-func (b *bed) curse(seed uint64) *misfortune {
-	f := &misfortune{random: rand.New(rand.NewPCG(seed, 2)), injected: map[string]int{}}
-	b.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.cluster.KeepControl()
-		if !req.(*kmsg.EndTxnRequest).Commit || !f.strikes("EndTxn", 5) {
-			return nil, nil, false
-		}
-		resp := req.ResponseKind().(*kmsg.EndTxnResponse)
-		resp.ErrorCode = kerr.UnknownServerError.Code
-		return resp, nil, true
 	})
-	b.cluster.ControlKey(int16(kmsg.TxnOffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.cluster.KeepControl()
-		if !f.strikes("TxnOffsetCommit", 5) {
-			return nil, nil, false
-		}
-		resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)
-		for _, topic := range req.(*kmsg.TxnOffsetCommitRequest).Topics {
-			rt := kmsg.NewTxnOffsetCommitResponseTopic()
-			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
-			for _, part := range topic.Partitions {
-				rp := kmsg.NewTxnOffsetCommitResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = part.Partition, kerr.ConcurrentTransactions.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
-	})
-	return f
 }
 
 func TestFoldIsExactlyOnce(t *testing.T) {
@@ -319,38 +305,79 @@ func TestFoldIsExactlyOnce(t *testing.T) {
 	for _, shards := range []int{machine.Shards, 1} {
 		t.Run(fmt.Sprintf("shards=%d", shards), func(t *testing.T) {
 			t.Parallel()
-			records := input(7, n)
-			wantMid, wantOut := clean(t, input(7, n), n, shards)
-			b := newBed(t)
-			f := b.curse(uint64(shards))
-			first := b.start(t, "a", shards, nil)
-			b.send(t, records[:1000])
-			b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 300 })
-			first.kill()
-			again := b.start(t, "a", shards, nil)
-			b.send(t, records[1000:2000])
-			b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 1200 })
-			other := b.start(t, "b", shards, nil)
-			b.send(t, records[2000:3000])
-			b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 2300 })
-			again.stop(t)
-			b.send(t, records[3000:])
-			last := b.start(t, "a", shards, nil)
-			gotOut := b.read(t, "out", settled(n))
-			gotMid := b.read(t, "mid", func(m map[int32][]string) bool { return running(m) >= n })
-			other.stop(t)
-			last.stop(t)
-			if diff := cmp.Diff(wantOut, gotOut); diff != "" {
-				t.Errorf("out differs from the undisturbed run (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(bySource(t, wantMid), bySource(t, gotMid)); diff != "" {
-				t.Errorf("mid differs from the undisturbed run (-want +got):\n%s", diff)
-			}
-			for _, kind := range []string{"EndTxn", "TxnOffsetCommit"} {
-				if f.count(kind) == 0 {
-					t.Errorf("no fault of kind %s struck", kind)
+			wantMid, wantOut := clean(t, input(7, n), shards)
+			ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
+				b, records := newBed(t, c), input(7, n)
+				b.storm = &storm{random: rand.New(rand.NewPCG(uint64(shards), 3))}
+				var f *misfortune
+				if c.Fake != nil {
+					f = b.curse(uint64(shards))
 				}
-			}
+				first := b.start(t, "a", shards, nil)
+				b.send(t, records[:1000])
+				b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 300 })
+				first.kill()
+				again := b.start(t, "a", shards, nil)
+				b.send(t, records[1000:2000])
+				b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 1200 })
+				other := b.start(t, "b", shards, nil)
+				b.send(t, records[2000:3000])
+				b.read(t, "out", func(m map[int32][]string) bool { return running(m) > 2300 })
+				again.stop(t)
+				b.send(t, records[3000:])
+				last := b.start(t, "a", shards, nil)
+				gotMid, gotOut := b.finish(t)
+				other.stop(t)
+				last.stop(t)
+				b.same(t, wantMid, wantOut, gotMid, gotOut)
+				if b.storm.count() == 0 {
+					t.Error("no connection broke")
+				}
+				if f == nil {
+					return
+				}
+				for _, kind := range []string{"EndTxn", "TxnOffsetCommit"} {
+					if f.count(kind) == 0 {
+						t.Errorf("no fault of kind %s struck", kind)
+					}
+				}
+			})
 		})
+	}
+}
+
+// A broker that dies and comes back costs time, no record and no order.
+func TestFoldOutlivesABroker(t *testing.T) {
+	const n = 4000
+	wantMid, wantOut := clean(t, input(8, n), machine.Shards)
+	b, records := newBed(t, ktest.Apache(t)), input(8, n)
+	p := b.start(t, "a", machine.Shards, nil)
+	sent := 0
+	send := func(to int) {
+		t.Helper()
+		b.send(t, records[sent:to])
+		b.read(t, "out", func(m map[int32][]string) bool { return running(m) > to*3/4 })
+		sent = to
+	}
+	for node := range 3 {
+		send(sent + 600)
+		b.Kill(t, node+1)
+		send(sent + 600)
+		b.Restart(t, node+1)
+	}
+	b.send(t, records[sent:])
+	gotMid, gotOut := b.finish(t)
+	p.stop(t)
+	b.same(t, wantMid, wantOut, gotMid, gotOut)
+}
+
+// same compares with an undisturbed run.
+func (b *bed) same(t *testing.T, wantMid, wantOut, gotMid, gotOut map[int32][]string) {
+	t.Helper()
+	if diff := cmp.Diff(wantOut, gotOut); diff != "" {
+		t.Errorf("out differs from the undisturbed run (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(bySource(t, wantMid), bySource(t, gotMid)); diff != "" {
+		t.Errorf("mid differs from the undisturbed run (-want +got):\n%s", diff)
 	}
 }

@@ -32,6 +32,9 @@ type session struct {
 	aborts int
 	// records is how many the transaction holds.
 	records int
+	// apart makes the next transaction send the records of one partition after the
+	// other, to tell whose Kafka refuses.
+	apart bool
 	// stopped partitions had an output that Kafka refuses for good.
 	stopped map[int32]bool
 
@@ -46,6 +49,11 @@ type session struct {
 // transactionTimeout is when the brokers give up a transaction: an open one keeps
 // every read_committed consumer waiting.
 const transactionTimeout = 15 * time.Second
+
+// rebalanceTimeout is how long the group waits for its members to join again; one
+// that has died keeps all others waiting, with their transactions open. It must
+// be shorter than transactionTimeout.
+const rebalanceTimeout = 10 * time.Second
 
 // maxAborts in a row end a session: what does not pass by trying again at once
 // may pass after the pause before the next one.
@@ -125,8 +133,9 @@ func (s *session) options() []kgo.Opt {
 		// Stable, so that the first transaction after a restart fences what a dead
 		// predecessor left open.
 		kgo.TransactionalID(instance),
-		kgo.TransactionTimeout(transactionTimeout),
+		kgo.TransactionTimeout(s.cfg.patience),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -210,22 +219,28 @@ func (s *session) turn(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	fetches, err := s.poll(ctx, pollWait, s.share())
-	if err != nil {
-		return err
-	}
-	if fetches.NumRecords() == 0 {
-		s.txn.AllowRebalance()
-		return nil
-	}
 	defer s.txn.AllowRebalance()
-	if err := s.transact(ctx, fetches); err != nil {
-		return err
-	}
-	if s.aborts > maxAborts {
-		return fmt.Errorf("%d transactions in a row were aborted", s.aborts)
+	for again := true; again; again = s.awaited() {
+		fetches, err := s.poll(ctx, pollWait, s.share())
+		if err != nil || fetches.NumRecords() == 0 {
+			return err
+		}
+		if err := s.transact(ctx, fetches); err != nil {
+			return err
+		}
+		if s.aborts > maxAborts {
+			return fmt.Errorf("%d transactions in a row were aborted", s.aborts)
+		}
 	}
 	return nil
+}
+
+// awaited reports whether a rebalance waits that no transaction has handed over
+// for yet: it came too late for the last one.
+func (s *session) awaited() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handoff
 }
 
 // settle drops partitions that were taken away and restores those that were

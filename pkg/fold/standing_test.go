@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 )
 
@@ -103,7 +104,7 @@ func TestStandingsAreTrueInSilence(t *testing.T) {
 // counts once, however often it had to be read.
 func TestMetricsFollowThePartitions(t *testing.T) {
 	const n = 2000
-	b, records := newBed(t), input(3, n)
+	b, records := newBed(t, ktest.Fake(t)), input(3, n)
 	f := b.curse(3)
 	registries := map[string]*prometheus.Registry{}
 	run := func(instance string) *process {
@@ -126,7 +127,7 @@ func TestMetricsFollowThePartitions(t *testing.T) {
 	other := run("b")
 	eventually(t, "the two processes share the partitions", func() bool { return len(has("b")) == partitions/2 })
 	b.send(t, records[n/2:])
-	b.read(t, "out", settled(n))
+	b.finish(t)
 	if got, rest := has("a"), has("b"); len(got)+len(rest) != partitions {
 		t.Errorf("the two processes show partitions %v and %v", got, rest)
 	}

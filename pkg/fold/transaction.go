@@ -119,7 +119,8 @@ func (s *session) behind() bool {
 	return false
 }
 
-// produce sends the pending records that this transaction has not sent yet.
+// produce sends the pending records that this transaction has not sent yet. While
+// the session sends apart, no batch holds records of two partitions.
 func (s *session) produce(ctx context.Context, sent map[int32]int, failed *faults) {
 	for id, p := range s.partitions {
 		if s.stopped[id] {
@@ -134,6 +135,9 @@ func (s *session) produce(ctx context.Context, sent map[int32]int, failed *fault
 			s.txn.Produce(ctx, rec, note)
 		}
 		sent[id] = len(p.pending)
+		if s.apart {
+			_ = s.txn.Client().Flush(ctx) // an error is one of the context, end returns it
+		}
 	}
 }
 
@@ -177,12 +181,19 @@ func (s *session) end(ctx context.Context, began time.Time, failed *faults) erro
 		return fmt.Errorf("flush: %w", err)
 	}
 	try := kgo.TryCommit
+	var sick []int32
 	for id, err := range failed.all() {
 		try = kgo.TryAbort
 		if refused(err) {
-			s.stop(id, err)
+			sick = append(sick, id)
 		}
 		s.cfg.Log.Warn("record not produced, aborting", "stage", s.cfg.Stage.Name, "partition", id, "error", err)
+	}
+	// A batch is refused as a whole, whosever records are in it.
+	if s.apart = len(sick) > 1 && !s.apart; !s.apart {
+		for _, id := range sick {
+			s.stop(id, failed.all()[id])
+		}
 	}
 	committed, err := s.txn.End(ctx, try)
 	s.metrics.duration.Observe(time.Since(began).Seconds())
