@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +17,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/dead"
+	"github.com/goodhartlabs/goodhart/services/doctor"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
 	"github.com/goodhartlabs/goodhart/services/processor"
@@ -61,6 +63,7 @@ func roles() []role {
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
 		{"dead", "list, show and replay dead letters", runDead},
+		{"doctor", doctorHelp, runDoctor},
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
 	}
 }
@@ -186,6 +189,46 @@ func runDead(ctx context.Context, args []string, out io.Writer) error {
 		return ignoreHelp(err)
 	}
 	return dead.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+}
+
+const doctorHelp = "check everything the pipeline stands on and say what to do"
+
+func runDoctor(ctx context.Context, args []string, out io.Writer) error {
+	cfg := doctor.Default()
+	cfg.Out, cfg.Getenv = out, os.LookupEnv
+	flags := newFlags("doctor", doctorHelp, out)
+	file := flags.String("config", "", "YAML `file`; see services/doctor/config.example.yaml")
+	check := flags.Bool("check-config", false, "validate the configuration and exit")
+	flags.StringVar(&cfg.Format, "format", cfg.Format, "text or json")
+	flags.Func("only", "make these `checks` alone, separated by commas", func(s string) error {
+		cfg.Only = strings.Split(s, ",")
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return untold(ignoreHelp(err))
+	}
+	if err := config.Load(*file, &cfg, os.LookupEnv); err != nil {
+		return untold(err)
+	}
+	if err := cfg.Validate(); err != nil || *check {
+		return untold(err)
+	}
+	return doctor.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+}
+
+// untoldError ends with the code of a failure, for commands whose code 1 means
+// less than that.
+type untoldError struct{ error }
+
+func (e untoldError) ExitCode() int { return 2 }
+
+func (e untoldError) Unwrap() error { return e.error }
+
+func untold(err error) error {
+	if err == nil {
+		return nil
+	}
+	return untoldError{err}
 }
 
 func runSimulate(ctx context.Context, args []string, out io.Writer) error {
