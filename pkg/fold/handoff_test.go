@@ -37,6 +37,7 @@ func TestBrokenHandoff(t *testing.T) {
 		{"the taker dies when it reads the state", -1, kmsg.ListOffsets},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // it waits for timeouts
 			ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
 				b, records := newBed(t, c), input(4, n)
 				trapped := func(h *trap) func(*Config) {

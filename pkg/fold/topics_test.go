@@ -28,6 +28,7 @@ func (p *process) ends(t *testing.T, want string) {
 // A topic that is deleted and made anew begins again at offset 0: what lies there
 // is not what the state was made of, wherever the offsets stand.
 func TestInputTopicRecreated(t *testing.T) {
+	t.Parallel()
 	ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
 		b, records := newBed(t, c), input(5, 500)
 		p := b.start(t, "a", machine.Shards, nil)
@@ -63,6 +64,7 @@ func (b *bed) id(t *testing.T, topic string) kadm.TopicID {
 // Partitions that somebody adds belong to no state: the fold ends, and does not
 // start again.
 func TestPartitionsAdded(t *testing.T) {
+	t.Parallel()
 	ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
 		b, records := newBed(t, c), input(5, 500)
 		p := b.start(t, "a", machine.Shards, nil)
