@@ -82,7 +82,7 @@ func newFleet(cfg Config, crashed func(error)) (*fleet, error) {
 	}
 	for i := 1; i <= 2; i++ {
 		// A step of the traffic is an hour, and comes in any order.
-		role(numbered(processor, i), "%s\ninstance: processor-%d\nsnapshot_period: 5s\nspill_dir: %s\nrules: {out_of_orderness: 1h5m}",
+		role(numbered(processor, i), "%s\ninstance: processor-%d\nsnapshot_period: 15s\nspill_dir: %s\nrules: {out_of_orderness: 1h5m}",
 			f.kafka(), i, filepath.Join(cfg.Dir, dataDir))
 	}
 	role(collector, "%s\nclock: header\nlisten: {http: %s, grpc: %s}\nkeys_file: %s\npeople_file: %s\nkeyring: {demo: %s}",
@@ -137,7 +137,8 @@ func (f *fleet) start(ctx context.Context) error {
 }
 
 func (f *fleet) migrate(ctx context.Context) error {
-	path, err := f.write("migrate", fmt.Sprintf("%s\n%s\nreplication: %d\nschema: {kind: embedded}\n", f.kafka(), f.dsn(), len(f.brokers)))
+	path, err := f.write("migrate", fmt.Sprintf("%s\n%s\nreplication: %d\npartitions: {events: 4, facts: 4, features: 2, dead: 1}\nschema: {kind: embedded}\n",
+		f.kafka(), f.dsn(), len(f.brokers)))
 	if err != nil {
 		return err
 	}

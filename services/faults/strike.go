@@ -4,62 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/goodhartlabs/goodhart/schemas"
 )
-
-// toll is what the faults did.
-type toll struct {
-	mu             sync.Mutex
-	killed, frozen map[string]int           // by role
-	down           map[string]time.Duration // by role, all its processes together
-	struck         int
-	slowest        float64 // events a second when a fault struck
-	below          int     // faults that struck while fewer than Floor flowed
-}
-
-func newToll() *toll {
-	return &toll{killed: map[string]int{}, frozen: map[string]int{}, down: map[string]time.Duration{}, slowest: math.Inf(1)}
-}
-
-func roleOf(name string) string {
-	role, _, _ := strings.Cut(name, "-")
-	return role
-}
-
-// strike notes that a fault struck while so many events a second flowed.
-func (t *toll) strike(rate float64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.struck++
-	t.slowest = min(t.slowest, rate)
-	if rate < Floor {
-		t.below++
-	}
-}
-
-// note notes a death or a frost, by role, and how long it lasted.
-func (t *toll) note(by map[string]int, name string, since time.Time) time.Duration {
-	down := time.Since(since)
-	t.add(roleOf(name), down)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	by[roleOf(name)]++
-	return down
-}
-
-// add notes that a process of a role was down.
-func (t *toll) add(role string, down time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.down[role] += down
-}
 
 // strikes carries a schedule out.
 type strikes struct {
@@ -85,6 +33,7 @@ func (r *run) strikeAll(ctx context.Context, total int64, sent <-chan error) err
 			return err
 		}
 		held := s.hold(f)
+		s.flow.look(time.Now())
 		rate := s.flow.rate()
 		s.toll.strike(rate)
 		group.Go(func() {
@@ -197,93 +146,6 @@ func (s *strikes) freeze(ctx context.Context, f fault, at string) error {
 	}
 	s.log.say("%19s  SIGCONT %s after %.1f s, its session has ended", "", f.victim, s.toll.note(s.toll.frozen, f.victim, since).Seconds())
 	return nil
-}
-
-// checkAfter is from which age on a stranded sink compares an intent with the
-// tables. Only the life after the stranding does, and chserve is not killed in it:
-// what chserve was killed over must be replayed, not compared, for its rollups to
-// be whole.
-const checkAfter = 3 * time.Second
-
-func (s *strikes) strand(ctx context.Context, f fault, at string) error {
-	database, victim := s.fleet.process(chserve), s.fleet.process(f.victim)
-	if err := eventually(ctx, "the sinks to get over the last death of chserve", s.overChserve); err != nil {
-		return err
-	}
-	s.counters.look(ctx, victim)
-	before := s.counters.total(victim.life(), counterRetries, "")
-	stopped := time.Now()
-	if err := database.stop(ctx); err != nil {
-		return err
-	}
-	s.log.say("%s  stop chserve, %s goes on trying", at, f.victim)
-	if err := eventually(ctx, "an insert of "+f.victim+" to fail", func(ctx context.Context) bool {
-		s.counters.look(ctx, victim)
-		// A record waits longer than a batch does: its batch, or one before it, is begun.
-		return s.counters.total(victim.life(), counterRetries, "") > before &&
-			s.counters.largest(victim.life(), gaugeLag, `topic="`+schemas.TopicFacts+`"`) > 2
-	}); err != nil {
-		return err
-	}
-	since := time.Now()
-	if err := victim.kill(ctx); err != nil {
-		return err
-	}
-	s.log.say("%19s  kill -9 %s, with inserts begun", "", f.victim)
-	if err := pause(ctx, checkAfter); err != nil {
-		return err
-	}
-	if err := database.start(ctx); err != nil {
-		return err
-	}
-	s.toll.add(chserve, time.Since(stopped))
-	if err := s.recover(ctx, victim); err != nil {
-		return err
-	}
-	s.log.say("%19s  chserve is back, and %s has compared what it had begun, after %.1f s", "", f.victim, s.toll.note(s.toll.killed, f.victim, since).Seconds())
-	return nil
-}
-
-// overChserve says that both sinks store again, and that every record they have
-// read and not stored is younger than the last start of chserve: no insert is
-// left that it was killed over.
-func (s *strikes) overChserve(ctx context.Context) bool {
-	up := time.Since(s.fleet.process(chserve).since()).Seconds()
-	for _, p := range s.fleet.processes {
-		if roleOf(p.name) != sink {
-			continue
-		}
-		s.counters.look(ctx, p)
-		if s.counters.total(p.life(), counterRows, "") == 0 || s.counters.largest(p.life(), gaugeLag, "") >= up {
-			return false
-		}
-	}
-	return true
-}
-
-// recover starts a sink that finds its own intents old, and when it has got over
-// them starts it once more, as it was.
-func (s *strikes) recover(ctx context.Context, victim *process) error {
-	usual := victim.config
-	text, err := os.ReadFile(usual)
-	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
-	}
-	if victim.config, err = s.fleet.write(victim.name+".old-intents", fmt.Sprintf("%s\ncheck_after: %s\nrecommit_after: 1s\n", text, checkAfter)); err != nil {
-		return err
-	}
-	if err := victim.start(ctx); err != nil {
-		return err
-	}
-	if err := eventually(ctx, victim.name+" to compare an intent with the tables", func(ctx context.Context) bool {
-		s.counters.look(ctx, victim)
-		return s.counters.total(victim.life(), counterChecked, "") > 0 && s.overChserve(ctx)
-	}); err != nil {
-		return err
-	}
-	s.counters.look(ctx, victim)
-	victim.config = usual
-	return errors.Join(victim.stop(ctx), victim.start(ctx))
 }
 
 // lastLook reads what a process has counted before it is killed.
