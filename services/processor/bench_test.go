@@ -81,18 +81,23 @@ type benchBroker struct {
 // a kfake in memory lies in one growing buffer per partition, which it copies:
 // on disk it is faster.
 func benchBrokers() []benchBroker {
-	embedded := func(b *testing.B, opts ...kfake.Opt) ([]string, func()) {
-		b.Helper()
-		cluster, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1))...)
-		if err != nil {
-			b.Fatal(err)
+	embedded := func(opts func(b *testing.B) []kfake.Opt) func(b *testing.B) ([]string, func()) {
+		return func(b *testing.B) ([]string, func()) {
+			b.Helper()
+			cluster, err := kfake.NewCluster(append(opts(b), kfake.NumBrokers(1))...)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return cluster.ListenAddrs(), cluster.Close
 		}
-		return cluster.ListenAddrs(), cluster.Close
 	}
 	var apache *ktest.Cluster
 	return []benchBroker{
-		{"kfake_in_memory", func(b *testing.B) ([]string, func()) { return embedded(b) }},
-		{"kfake_on_disk", func(b *testing.B) ([]string, func()) { return embedded(b, kfake.DataDir(b.TempDir())) }},
+		{"kfake_in_memory", embedded(func(*testing.B) []kfake.Opt { return nil })},
+		{"kfake_on_disk", embedded(func(b *testing.B) []kfake.Opt {
+			b.Helper()
+			return []kfake.Opt{kfake.DataDir(b.TempDir())}
+		})},
 		{"kafka", func(b *testing.B) ([]string, func()) {
 			b.Helper()
 			if apache == nil {
@@ -110,31 +115,16 @@ func backlog(events int) iter.Seq[*kgo.Record] {
 	const perSecond, people = 5000, 5000
 	return func(yield func(*kgo.Record) bool) {
 		random := rand.New(rand.NewPCG(1, 5))
-		put := func(e *goodhartv1.Event, key []byte, p int32) {
-			value, err := e.MarshalVT()
-			if err != nil {
-				panic(err)
-			}
-			yield(&kgo.Record{Topic: schemas.TopicEvents, Partition: p, Key: key, Value: value, Timestamp: time.UnixMilli(e.ReceivedMs)})
-		}
 		ticks := int64(0)
 		tick := func() {
-			at := start + ticks*5000
+			roundOfTicks(yield, start+ticks*5000, uint64(ticks)+1)
 			ticks++
-			for p := range int32(benchPartitions) {
-				put(&goodhartv1.Event{
-					Kind: goodhartv1.EventKind_EVENT_KIND_TICK, TimeMs: at, ReceivedMs: at,
-					Tick: &goodhartv1.Tick{Collector: "collector-1", Sequence: uint64(ticks)},
-				}, nil, p)
-			}
 		}
 		for i := range events {
 			if i%(5*perSecond) == 0 {
 				tick()
 			}
-			e := benchEvent(random, i, random.IntN(people), start+int64(i)*1000/perSecond)
-			key := []byte("acme|" + e.Conversation)
-			put(e, key, schemas.Partition(key, benchPartitions))
+			yield(benchRecord(benchEvent(random, i, random.IntN(people), start+int64(i)*1000/perSecond)))
 		}
 		for range 24 {
 			tick()
@@ -142,16 +132,42 @@ func backlog(events int) iter.Seq[*kgo.Record] {
 	}
 }
 
+// roundOfTicks is a tick of a collector to every partition.
+func roundOfTicks(yield func(*kgo.Record) bool, at int64, sequence uint64) {
+	for p := range int32(benchPartitions) {
+		rec := benchRecord(&goodhartv1.Event{
+			Kind: goodhartv1.EventKind_EVENT_KIND_TICK, TimeMs: at, ReceivedMs: at,
+			Tick: &goodhartv1.Tick{Collector: "collector-1", Sequence: sequence},
+		})
+		rec.Key, rec.Partition = nil, p
+		yield(rec)
+	}
+}
+
+// benchRecord is an event in its partition, accepted when it says.
+func benchRecord(e *goodhartv1.Event) *kgo.Record {
+	value, err := e.MarshalVT()
+	if err != nil {
+		panic(err)
+	}
+	key := []byte(e.Tenant + "|" + e.Conversation)
+	return &kgo.Record{
+		Topic: schemas.TopicEvents, Partition: schemas.Partition(key, benchPartitions),
+		Key: key, Value: value, Timestamp: time.UnixMilli(e.ReceivedMs),
+	}
+}
+
+// benchID is 16 bytes that differ for every n.
+func benchID(n uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n*0x9e3779b97f4a7c15), n*0xd1b54a32d192ed03)
+}
+
 // benchEvent is a request of Claude Code as the collector publishes it.
 func benchEvent(random *rand.Rand, serial, person int, at int64) *goodhartv1.Event {
-	id := func(seed uint64) []byte {
-		b := binary.BigEndian.AppendUint64(nil, seed*0x9e3779b97f4a7c15)
-		return binary.BigEndian.AppendUint64(b, seed*0xd1b54a32d192ed03)
-	}
 	n := func(most int64) *int64 { return new(random.Int64N(most)) }
 	return &goodhartv1.Event{
 		Kind: goodhartv1.EventKind_EVENT_KIND_USAGE, Tenant: "acme", Source: "claude-code",
-		Signal: goodhartv1.Signal_SIGNAL_LOG, EventId: id(uint64(serial)*2 + 1), RequestKey: id(uint64(serial)*2 + 2),
+		Signal: goodhartv1.Signal_SIGNAL_LOG, EventId: benchID(uint64(serial)*2 + 1), RequestKey: benchID(uint64(serial)*2 + 2),
 		TimeMs: at - random.Int64N(5000), ReceivedMs: at, Conversation: fmt.Sprintf("%032x", person*2+serial%2),
 		Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE, Subject: fmt.Sprintf("p_%032x", person), Team: fmt.Sprintf("team-%d", person%40), Role: "engineer",
 		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, IdentityMethod: goodhartv1.IdentityMethod_IDENTITY_METHOD_EMAIL,
@@ -182,9 +198,9 @@ func (bed *benchBed) close() {
 	bed.shut()
 }
 
-// newBenchBed loads the backlog behind a transaction that is still open. The
-// first round of ticks lies before it, for the consumers to warm up on.
-func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
+// openBenchBed opens a cluster with goodhart's topics. Those that are created
+// before migrate does keep the producer's timestamps.
+func openBenchBed(b *testing.B, broker benchBroker) *benchBed {
 	b.Helper()
 	addrs, shut := broker.open(b)
 	loader, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
@@ -193,10 +209,8 @@ func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
 		b.Fatal(err)
 	}
 	bed := &benchBed{b: b, addrs: addrs, loader: loader, adm: kadm.NewClient(loader), shut: shut}
-	ctx := b.Context()
-	// Created before migrate does, so that the records keep their timestamps.
 	for _, topic := range []string{schemas.TopicEvents, bareOutput} {
-		if _, err := bed.adm.CreateTopic(ctx, benchPartitions, -1, nil, topic); err != nil {
+		if _, err := bed.adm.CreateTopic(b.Context(), benchPartitions, -1, nil, topic); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -206,9 +220,17 @@ func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
 		b.Fatal(err)
 	}
 	defer plain.Close()
-	if _, err := kschema.Migrate(ctx, plain, kschema.Options{Counts: counts, Replication: -1}); err != nil {
+	if _, err := kschema.Migrate(b.Context(), plain, kschema.Options{Counts: counts, Replication: -1}); err != nil {
 		b.Fatal(err)
 	}
+	return bed
+}
+
+// newBenchBed loads the backlog behind a transaction that is still open. The
+// first round of ticks lies before it, for the consumers to warm up on.
+func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
+	b.Helper()
+	bed := openBenchBed(b, broker)
 	n := 0
 	bed.begin()
 	for rec := range backlog(events) {
@@ -216,17 +238,21 @@ func newBenchBed(b *testing.B, broker benchBroker, events int) *benchBed {
 			bed.end()
 			bed.begin()
 		}
-		loader.Produce(ctx, rec, func(_ *kgo.Record, err error) {
-			if err != nil {
-				b.Error(err)
-			}
-		})
+		bed.produce(rec)
 	}
-	if err := loader.Flush(ctx); err != nil {
+	if err := bed.loader.Flush(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	runtime.GC()
 	return bed
+}
+
+func (bed *benchBed) produce(rec *kgo.Record) {
+	bed.loader.Produce(bed.b.Context(), rec, func(_ *kgo.Record, err error) {
+		if err != nil {
+			bed.b.Error(err)
+		}
+	})
 }
 
 func (bed *benchBed) begin() {
