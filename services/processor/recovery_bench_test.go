@@ -150,7 +150,7 @@ func (bed *benchBed) settle(p *benchProcessor) {
 // benchProcessor is a processor that can be killed.
 type benchProcessor struct {
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{}
 	line   ktest.Line
 	tel    *probe.Telemetry
 }
@@ -158,13 +158,16 @@ type benchProcessor struct {
 func (bed *benchBed) runProcessor(b *testing.B, period time.Duration) *benchProcessor {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &benchProcessor{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.DiscardHandler))}
+	p := &benchProcessor{cancel: cancel, done: make(chan struct{}), tel: probe.New(slog.New(slog.DiscardHandler))}
 	cfg := Default()
 	cfg.Kafka = kafka.Config{Brokers: bed.addrs}
 	cfg.SpillDir = b.TempDir()
 	cfg.SnapshotPeriod = period
 	cfg.dial = p.line.Dial
-	go func() { p.done <- Run(ctx, cfg, p.tel) }()
+	go func() {
+		defer close(p.done)
+		_ = Run(ctx, cfg, p.tel) // whatever the cut makes of it
+	}()
 	return p
 }
 
@@ -172,7 +175,7 @@ func (bed *benchBed) runProcessor(b *testing.B, period time.Duration) *benchProc
 func (p *benchProcessor) kill() {
 	p.line.Cut()
 	p.cancel()
-	_ = <-p.done // whatever the cut makes of it
+	<-p.done
 }
 
 // sum of a metric over its labels.
