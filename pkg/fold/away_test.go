@@ -56,7 +56,7 @@ func TestUpstreamAway(t *testing.T) {
 			}
 			waits := func(reg *prometheus.Registry) {
 				t.Helper()
-				eventually(t, "everything is read and waits", func() bool {
+				ktest.Eventually(t, "everything is read and waits", func() bool {
 					held := samples(t, reg, "merge_held_records")
 					return held["0"]+held["1"]+held["2"]+held["3"] == float64(len(early))
 				})
@@ -75,9 +75,9 @@ func TestUpstreamAway(t *testing.T) {
 			p, reg = run()
 			waits(reg)
 			b.send(t, clones(late))
-			b.await(t, "second", "mid")
+			b.Await(t, "second", "mid")
 			got := b.all(t, "out")
-			eventually(t, "what waited has gone", func() bool { return samples(t, reg, "merge_spilled_bytes")["0"] == 0 })
+			ktest.Eventually(t, "what waited has gone", func() bool { return samples(t, reg, "merge_spilled_bytes")["0"] == 0 })
 			p.stop(t)
 			if diff := cmp.Diff(wantOut, got); diff != "" {
 				t.Errorf("out differs from the undisturbed run (-want +got):\n%.2000s", diff)

@@ -34,7 +34,7 @@ func TestStateSurvivesCompaction(t *testing.T) {
 	// A segment is closed by a record that comes later: send until the cleaner has
 	// been there.
 	sent := 0
-	eventually(t, "the cleaner has been there", func() bool {
+	ktest.Eventually(t, "the cleaner has been there", func() bool {
 		if sent < n/2 {
 			b.send(t, records[sent:sent+20])
 			sent += 20

@@ -232,72 +232,19 @@ func bySource(t *testing.T, m map[int32][]string) map[string][]string {
 // they have written.
 func (b *bed) finish(t *testing.T) (mid, out map[int32][]string) {
 	t.Helper()
-	b.await(t, "first", "in")
-	b.await(t, "second", "mid")
+	b.Await(t, "first", "in")
+	b.Await(t, "second", "mid")
 	return b.all(t, "mid"), b.all(t, "out")
-}
-
-// await waits until the group has committed past the last record of the topic.
-func (b *bed) await(t *testing.T, group, topic string) {
-	t.Helper()
-	ends := map[int32]int64{}
-	b.each(t, topic, func(rec *kgo.Record) { ends[rec.Partition] = rec.Offset + 1 })
-	eventually(t, group+" has taken all of "+topic, func() bool {
-		offsets, err := b.adm.FetchOffsets(t.Context(), group)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for p, end := range ends {
-			if at, ok := offsets.Lookup(topic, p); !ok || at.At < end {
-				return false
-			}
-		}
-		return true
-	})
 }
 
 // all returns the committed values of a topic, by partition.
 func (b *bed) all(t *testing.T, topic string) map[int32][]string {
 	t.Helper()
 	got := map[int32][]string{}
-	b.each(t, topic, func(rec *kgo.Record) { got[rec.Partition] = append(got[rec.Partition], string(rec.Value)) })
+	for _, rec := range b.Records(t, topic) {
+		got[rec.Partition] = append(got[rec.Partition], string(rec.Value))
+	}
 	return got
-}
-
-// each calls do for every committed record of a topic that nobody writes to any
-// more, in order, once the transactions of it are ended.
-func (b *bed) each(t *testing.T, topic string, do func(*kgo.Record)) {
-	t.Helper()
-	var ends kadm.ListedOffsets
-	eventually(t, "no transaction is open in "+topic, func() bool {
-		stable, err := b.adm.ListCommittedOffsets(t.Context(), topic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ends, err = b.adm.ListEndOffsets(t.Context(), topic); err != nil {
-			t.Fatal(err)
-		}
-		closed := true
-		ends.Each(func(end kadm.ListedOffset) {
-			at, _ := stable.Lookup(topic, end.Partition)
-			closed = closed && at.Offset == end.Offset
-		})
-		return closed
-	})
-	ends.Each(func(end kadm.ListedOffset) {
-		span := span{topic: topic, partition: end.Partition, to: end.Offset}
-		err := span.read(t.Context(), []kgo.Opt{kgo.SeedBrokers(b.Addrs...), kgo.KeepControlRecords()}, func(batch []*kgo.Record) error {
-			for _, rec := range batch {
-				if !rec.Attrs.IsControl() {
-					do(rec)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 func TestFoldIsExactlyOnce(t *testing.T) {

@@ -91,7 +91,7 @@ func TestHandoffSparesTheReplay(t *testing.T) {
 	b.read(t, "out", func(m map[int32][]string) bool { return running(m) > n*3/4 })
 	taker := run("taker")
 	at := n
-	eventually(t, "half of the partitions are handed over", func() bool {
+	ktest.Eventually(t, "half of the partitions are handed over", func() bool {
 		at += 10
 		b.send(t, records[at-10:at])
 		return len(samples(t, replayed["taker"], "lag_records")) == partitions/2

@@ -127,7 +127,7 @@ func TestRefusedRecordStopsItsPartition(t *testing.T) {
 			}
 			return running(others) == healthy
 		})
-		eventually(t, "the sick partition is shown as stopped", func() bool {
+		ktest.Eventually(t, "the sick partition is shown as stopped", func() bool {
 			stopped := samples(t, reg, "stopped")
 			return stopped[strconv.Itoa(int(sick))] == 1 && stopped[strconv.Itoa(int(sick+1)%partitions)] == 0
 		})
@@ -165,7 +165,7 @@ func TestUnauthorisedTopicStopsItsPartition(t *testing.T) {
 		}
 	})
 	b.send(t, records)
-	eventually(t, "the sick partition stops, the others reach their end", func() bool {
+	ktest.Eventually(t, "the sick partition stops, the others reach their end", func() bool {
 		lag, stopped := samples(t, reg, "lag_records"), samples(t, reg, "stopped")
 		for p := range int32(partitions) {
 			label := strconv.Itoa(int(p))

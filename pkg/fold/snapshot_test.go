@@ -193,7 +193,7 @@ func TestOneHeaderATransaction(t *testing.T) {
 	b := newBed(t, ktest.Fake(t))
 	p := b.start(t, "a", machine.Shards, nil)
 	b.send(t, input(5, 500))
-	b.await(t, "first", "in")
+	b.Await(t, "first", "in")
 	failing := b.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Group: "first", Err: kerr.ConcurrentTransactions, Count: 7})
 	b.send(t, input(6, 500))
 	b.finish(t)

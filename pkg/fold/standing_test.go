@@ -1,7 +1,6 @@
 package fold
 
 import (
-	"context"
 	"maps"
 	"math"
 	"slices"
@@ -48,22 +47,6 @@ func samples(t *testing.T, reg prometheus.Gatherer, name string) map[string]floa
 		}
 	}
 	return got
-}
-
-// eventually waits until ok, for what happens on other goroutines.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // Silence is when these matter: nothing is folded, and still they move on.
@@ -125,7 +108,7 @@ func TestMetricsFollowThePartitions(t *testing.T) {
 		t.Errorf("the only process shows partitions %v", got)
 	}
 	other := run("b")
-	eventually(t, "the two processes share the partitions", func() bool { return len(has("b")) == partitions/2 })
+	ktest.Eventually(t, "the two processes share the partitions", func() bool { return len(has("b")) == partitions/2 })
 	b.send(t, records[n/2:])
 	b.finish(t)
 	if got, rest := has("a"), has("b"); len(got)+len(rest) != partitions {

@@ -36,7 +36,7 @@ func (h *trap) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Du
 // wait returns once the process is dead.
 func (h *trap) wait(t *testing.T) {
 	t.Helper()
-	eventually(t, "the trap springs", func() bool {
+	ktest.Eventually(t, "the trap springs", func() bool {
 		select {
 		case <-h.sprung:
 			return true

@@ -38,12 +38,12 @@ func TestInputTopicRecreated(t *testing.T) {
 		if _, err := b.adm.DeleteTopics(t.Context(), "in"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the topic can be made anew", func() bool {
+		ktest.Eventually(t, "the topic can be made anew", func() bool {
 			_, err := b.adm.CreateTopic(t.Context(), partitions, b.Replication, nil, "in")
 			return err == nil
 		})
 		b.client.PurgeTopicsFromClient("in")
-		eventually(t, "the topic has another id", func() bool { id := b.id(t, "in"); return id != before && id != kadm.TopicID{} })
+		ktest.Eventually(t, "the topic has another id", func() bool { id := b.id(t, "in"); return id != before && id != kadm.TopicID{} })
 		b.send(t, append(input(6, 2000), input(7, 500)...)) // past the offsets of before
 		p.ends(t, "was deleted and made anew")
 		p.kill()
