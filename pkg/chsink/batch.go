@@ -22,6 +22,7 @@ type batch struct {
 	since   time.Time // of the first attempt; zero before it
 	split   bool
 	durable time.Time // when the intent was last committed; zero if never
+	torn    time.Time // when part of the range was first found in a table
 	dead    []*kgo.Record
 	buried  bool         // the dead letters are acknowledged
 	stored  []bool       // per block

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/pprof"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,10 +17,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chtest"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
 
 // The test stream: a record is an event of a time; it becomes a row of hits
@@ -100,7 +101,7 @@ func (d *decoder) Decode(rec *kgo.Record) error {
 // bed is a broker, a database and a stream between them.
 type bed struct {
 	tb     testing.TB
-	kafka  *kfake.Cluster
+	kafka  *ktest.Cluster
 	client *kgo.Client
 	server *chtest.Server
 	conn   driver.Conn
@@ -115,20 +116,28 @@ const (
 	deadTopic = "dead"
 )
 
+// each runs a test on a bed with kfake and on one with Apache Kafka.
+func each(t *testing.T, partitions int32, run func(b *bed)) {
+	t.Helper()
+	ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
+		t.Helper()
+		run(newBedOn(t, c, partitions))
+	})
+}
+
+// newBed is a bed with kfake.
 func newBed(tb testing.TB, partitions int32) *bed {
 	tb.Helper()
-	b := &bed{tb: tb, db: "core", suspects: make(chan string, 100)}
+	return newBedOn(tb, ktest.Fake(tb), partitions)
+}
+
+func newBedOn(tb testing.TB, kafka *ktest.Cluster, partitions int32) *bed {
+	tb.Helper()
+	b := &bed{tb: tb, kafka: kafka, db: "core", suspects: make(chan string, 100)}
 	b.server = chtest.StartServer(tb)
-	var err error
-	b.kafka, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topic), kfake.SeedTopics(1, deadTopic))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(b.kafka.Close)
-	if b.client, err = kgo.NewClient(kgo.SeedBrokers(b.kafka.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(b.client.Close)
+	b.client = kafka.Client(tb, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	b.createTopic(topic, partitions)
+	b.createTopic(deadTopic, 1)
 	b.conn = b.open("default")
 	b.exec("CREATE DATABASE " + b.db)
 	b.conn = b.open(b.db)
@@ -138,18 +147,40 @@ func newBed(tb testing.TB, partitions int32) *bed {
 	return b
 }
 
+// createTopic waits for a topic of the same name to be gone.
+func (b *bed) createTopic(name string, partitions int32) {
+	b.tb.Helper()
+	adm := kadm.NewClient(b.client)
+	b.until("topic "+name+" to be created", func() bool {
+		_, err := adm.CreateTopic(context.Background(), partitions, b.kafka.Replication, nil, name)
+		if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+			b.tb.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
 func (b *bed) open(database string) driver.Conn {
 	b.tb.Helper()
-	opts, err := clickhouse.ParseDSN("http://default@" + b.server.Addr + "/" + database)
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	conn, err := clickhouse.Open(opts)
+	return b.openAt(b.server.Addr, database)
+}
+
+func (b *bed) openAt(addr, database string) driver.Conn {
+	b.tb.Helper()
+	conn, err := connect(addr, database)
 	if err != nil {
 		b.tb.Fatal(err)
 	}
 	b.tb.Cleanup(func() { _ = conn.Close() })
 	return conn
+}
+
+func connect(addr, database string) (driver.Conn, error) {
+	opts, err := clickhouse.ParseDSN("http://default@" + addr + "/" + database)
+	if err != nil {
+		return nil, err
+	}
+	return clickhouse.Open(opts)
 }
 
 func (b *bed) exec(sql string) {
@@ -161,31 +192,36 @@ func (b *bed) exec(sql string) {
 }
 
 func (b *bed) config(name string) Config {
+	cfg := testConfig(b.kafka.Addrs, b.conn, b.db, name)
+	cfg.Suspect = func(_ context.Context, table string, months []uint32) error {
+		b.suspects <- fmt.Sprint(table, months)
+		return nil
+	}
+	cfg.now = func() time.Time { return time.Now().Add(time.Duration(b.moved.Load())) }
+	if testing.Verbose() {
+		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("sink", name)
+	}
+	return cfg
+}
+
+func testConfig(brokers []string, conn driver.Conn, db, name string) Config {
 	cfg := Config{
-		Client:     []kgo.Opt{kgo.SeedBrokers(b.kafka.ListenAddrs()...)},
+		Client:     []kgo.Opt{kgo.SeedBrokers(brokers...)},
 		Group:      "sink",
 		InstanceID: name,
 		Streams: []Stream{{
 			Topic:  topic,
-			Tables: []Table{{Name: b.db + ".hits"}, {Name: b.db + ".notes"}},
-			Open:   func(o Origin) Decoder { return newDecoder(b.db, o) },
+			Tables: []Table{{Name: db + ".hits"}, {Name: db + ".notes"}},
+			Open:   func(o Origin) Decoder { return newDecoder(db, o) },
 		}},
-		Conn:   b.conn,
+		Conn:   conn,
 		Limits: Limits{Age: 50 * time.Millisecond},
 		DeadLetter: func(rec *kgo.Record, why error) *kgo.Record {
 			return &kgo.Record{Topic: deadTopic, Value: fmt.Appendf(nil, "%d/%d: %v", rec.Partition, rec.Offset, why)}
 		},
-		Suspect: func(_ context.Context, table string, months []uint32) error {
-			b.suspects <- fmt.Sprint(table, months)
-			return nil
-		},
 		Metrics: prometheus.NewRegistry(),
-		now:     func() time.Time { return time.Now().Add(time.Duration(b.moved.Load())) },
 	}
 	cfg.backoff.first, cfg.backoff.most = 20*time.Millisecond, 200*time.Millisecond
-	if testing.Verbose() {
-		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("sink", name)
-	}
 	return cfg
 }
 
@@ -223,6 +259,25 @@ func (r *running) stop() {
 		r.bed.tb.Fatal("the sink does not stop")
 	}
 }
+
+// kill ends the sink without any further commit, as kill -9 does to a process:
+// its line to the brokers must be cut.
+func (r *running) kill() {
+	r.bed.tb.Helper()
+	if ss := r.sink.current.Load(); ss != nil {
+		ss.fail(errKilled)
+	}
+	select {
+	case err := <-r.ended:
+		if !errors.Is(err, errKilled) {
+			r.bed.tb.Errorf("the killed sink ends with %v", err)
+		}
+	case <-time.After(time.Minute):
+		r.bed.tb.Fatal("the sink does not end")
+	}
+}
+
+var errKilled = errors.New("killed")
 
 func (b *bed) produce(partition int32, events ...event) {
 	b.tb.Helper()
@@ -273,12 +328,24 @@ func exact(rows, notes int64) totals {
 // until waits for a condition that something else brings about.
 func (b *bed) until(what string, holds func() bool) {
 	b.tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Second)
-	defer cancel()
+	b.untilMoving(what, func() any { return nil }, holds)
+}
+
+// untilMoving waits for as long as something changes: a busy machine is slow, a
+// sink that does nothing for a minute and a half stands still. It then shows
+// where.
+func (b *bed) untilMoving(what string, state func() any, holds func() bool) {
+	b.tb.Helper()
+	before, since := state(), time.Now()
 	for !holds() {
-		if !sleep(ctx, 10*time.Millisecond) {
+		if now := state(); now != before {
+			before, since = now, time.Now()
+		}
+		if time.Since(since) > 90*time.Second {
+			_ = pprof.Lookup("goroutine").WriteTo(b.tb.Output(), 1)
 			b.tb.Fatalf("waited in vain: %s", what)
 		}
+		sleep(context.Background(), 10*time.Millisecond)
 	}
 }
 
@@ -290,10 +357,11 @@ func (b *bed) untilStored(want totals) {
 			b.tb.Errorf("stored %+v, want %+v", got, want)
 		}
 	})
-	b.until("everything stored", func() bool {
+	look := func() any {
 		got = b.totals()
-		return got == want
-	})
+		return got
+	}
+	b.untilMoving("everything stored", look, func() bool { return got == want })
 }
 
 // committed is the group's offset and progress of a partition.

@@ -114,6 +114,8 @@ type Config struct {
 	// Set by tests alone.
 	now     func() time.Time
 	backoff struct{ first, most time.Duration }
+	// settleFor is how long a range that is there in part is left alone.
+	settleFor time.Duration
 	// stalledAfter is how long attempts may fail before the partition counts as
 	// stalled.
 	stalledAfter time.Duration
@@ -121,14 +123,19 @@ type Config struct {
 
 const (
 	// insertTimeout is when the client gives an insert up. The client library
-	// sets max_execution_time on the server 5 s later: 30 s, below any session
-	// timeout, so that an insert is over when the next owner starts.
+	// sets max_execution_time on the server 5 s later: maxExecution, below any
+	// session timeout, so that an insert is over when the next owner starts.
 	insertTimeout     = 25 * time.Second
+	maxExecution      = 30 * time.Second
 	minSessionTimeout = 40 * time.Second
 	// maxCheckAfter stays below the 8 minutes for which the server lists parts
 	// that merges have replaced: the sink counts parts to learn how much of the
 	// deduplication window is used.
 	maxCheckAfter = 7 * time.Minute
+	// maxWindowUsed is the part of a deduplication window that may have passed
+	// since the first attempt of a range that is sent again as it is. The rest is
+	// for what other inserts add meanwhile.
+	maxWindowUsed = 0.5
 	// drainFor is how long a graceful stop may take to store what was read.
 	drainFor = 20 * time.Second
 )
@@ -173,6 +180,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.backoff.first == 0 {
 		c.backoff.first, c.backoff.most = 200*time.Millisecond, 30*time.Second
+	}
+	if c.settleFor == 0 {
+		c.settleFor = c.RecommitAfter + insertTimeout + maxExecution
 	}
 	if c.stalledAfter == 0 {
 		c.stalledAfter = 10 * time.Second

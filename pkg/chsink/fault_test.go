@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,27 +64,29 @@ func TestRetryRepeatsTheSameBytes(t *testing.T) {
 }
 
 func TestServerDownThenUp(t *testing.T) {
-	b := newBed(t, 2)
-	cfg := b.config("a")
-	cfg.stalledAfter = 100 * time.Millisecond
-	s := b.start(cfg)
-	b.produce(0, month(0, "ann"))
-	b.untilDone(0, 1)
-	b.server.Kill()
-	b.produce(0, month(0, "ann"), month(1, "ben"))
-	b.produce(1, month(0, "cem"))
-	stalled := func(p int32) float64 {
-		return testutil.ToFloat64(s.sink.metrics.stalled.WithLabelValues(topic, fmt.Sprint(p)))
-	}
-	b.until("both partitions stall", func() bool { return stalled(0) == 1 && stalled(1) == 1 })
-	b.server.Restart()
-	b.untilStored(exact(4, 0))
-	b.untilDone(0, 3)
-	b.untilDone(1, 1)
-	if stalled(0) != 0 || stalled(1) != 0 {
-		t.Error("a partition that goes on still counts as stalled")
-	}
-	s.stop()
+	each(t, 2, func(b *bed) {
+		t := b.tb
+		cfg := b.config("a")
+		cfg.stalledAfter = 100 * time.Millisecond
+		s := b.start(cfg)
+		b.produce(0, month(0, "ann"))
+		b.untilDone(0, 1)
+		b.server.Kill()
+		b.produce(0, month(0, "ann"), month(1, "ben"))
+		b.produce(1, month(0, "cem"))
+		stalled := func(p int32) float64 {
+			return testutil.ToFloat64(s.sink.metrics.stalled.WithLabelValues(topic, fmt.Sprint(p)))
+		}
+		b.until("both partitions stall", func() bool { return stalled(0) == 1 && stalled(1) == 1 })
+		b.server.Restart()
+		b.untilStored(exact(4, 0))
+		b.untilDone(0, 3)
+		b.untilDone(1, 1)
+		if stalled(0) != 0 || stalled(1) != 0 {
+			t.Error("a partition that goes on still counts as stalled")
+		}
+		s.stop()
+	})
 }
 
 // A batch that the server refuses stands still; nothing of it is skipped or cut
@@ -116,25 +117,65 @@ func TestRefusedBatchStallsItsPartitionAlone(t *testing.T) {
 	}
 }
 
+// The server takes 100 partitions in an insert: a batch of more months would be
+// refused for ever.
 func TestBatchOverManyMonths(t *testing.T) {
-	b := newBed(t, 1)
-	var events []event
-	for n := range 60 {
-		events = append(events, month(n, "ann"), month(n, "ben"))
-	}
-	b.produce(0, events...)
-	cfg := b.config("a")
-	p := b.through(&cfg)
-	s := b.start(cfg)
-	b.untilStored(exact(120, 0))
-	b.untilDone(0, 120)
-	s.stop()
-	if got := len(p.inserts()); got != 2 {
-		t.Errorf("%d inserts, want one of 50 months and one of 10", got)
-	}
-	if first := p.inserts()[0].token; !strings.HasSuffix(first, ":0:0-98") {
-		t.Errorf("first range %s, want 0-98: up to the record that brings the 50th month", first)
-	}
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		var events []event
+		for n := range 120 {
+			events = append(events, month(n-60, "ann"), month(n-60, "ben"))
+		}
+		b.produce(0, events...)
+		cfg := b.config("a")
+		p := b.through(&cfg)
+		s := b.start(cfg)
+		b.untilStored(exact(240, 0))
+		b.untilDone(0, 240)
+		s.stop()
+		var ranges []string
+		for _, i := range p.inserts() {
+			ranges = append(ranges, i.token[strings.LastIndexByte(i.token, ':')+1:])
+		}
+		// Up to the record that brings the 50th month.
+		if diff := cmp.Diff([]string{"0-98", "99-196", "197-239"}, ranges); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A view that throws leaves the rows of its batch in the table and nothing in
+// its rollup: the batch stands, is sent again under its token and, once the view
+// is mended, completes what is missing without counting anything twice.
+func TestViewThatThrows(t *testing.T) {
+	each(t, 2, func(b *bed) {
+		t := b.tb
+		b.exec("CREATE TABLE shout (n SimpleAggregateFunction(sum, UInt64)) ENGINE = AggregatingMergeTree ORDER BY tuple() SETTINGS non_replicated_deduplication_window = 10000")
+		b.exec("CREATE MATERIALIZED VIEW mv_shout TO shout AS SELECT count() AS n FROM hits AS h WHERE NOT throwIf(h.who = 'mallory')")
+		s := b.start(b.config("a"))
+		b.produce(0, month(0, "ann"), month(0, "mallory"), month(1, "ben"))
+		b.until("partition 0 stalls", func() bool {
+			return testutil.ToFloat64(s.sink.metrics.stalled.WithLabelValues(topic, "0")) == 1
+		})
+		b.produce(1, month(0, "cem"))
+		b.untilDone(1, 1)
+		retried := testutil.ToFloat64(s.sink.metrics.retries)
+		b.until("another attempt", func() bool { return testutil.ToFloat64(s.sink.metrics.retries) > retried })
+		if at, _ := b.committed(0); at > 0 {
+			t.Errorf("offset %d is committed though the batch is not stored", at)
+		}
+		b.exec("DROP TABLE mv_shout")
+		b.exec("CREATE MATERIALIZED VIEW mv_shout TO shout AS SELECT count() AS n FROM hits")
+		b.untilDone(0, 3)
+		s.stop()
+		if diff := cmp.Diff(exact(4, 0), b.totals()); diff != "" {
+			t.Error(diff)
+		}
+		var shouted uint64
+		if err := b.conn.QueryRow(t.Context(), "SELECT sum(n) FROM shout").Scan(&shouted); err != nil || shouted != 4 {
+			t.Errorf("the view's rollup counts %d of 4 rows (%v)", shouted, err)
+		}
+	})
 }
 
 func TestBadRecordsAmongGoodOnes(t *testing.T) {
@@ -163,7 +204,7 @@ func (b *bed) letters() []string {
 		b.tb.Fatal(err)
 	}
 	end, _ := ends.Lookup(deadTopic, 0)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.ListenAddrs()...), kgo.ConsumeTopics(deadTopic),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.Addrs...), kgo.ConsumeTopics(deadTopic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		b.tb.Fatal(err)
@@ -176,46 +217,41 @@ func (b *bed) letters() []string {
 	return out
 }
 
+// A dead letter that the broker refuses holds its range up: the record would be
+// in no table and in no topic.
 func TestRangeWaitsForItsDeadLetters(t *testing.T) {
-	b := newBed(t, 1)
-	var refuse atomic.Bool
-	refuse.Store(true)
-	var refused atomic.Int64
-	b.produce(0, month(0, "ann"))
-	b.produceRaw(0, []byte("{"))
-	b.kafka.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.kafka.KeepControl()
-		if !refuse.Load() {
-			return nil, nil, false
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		b.limitDeadLetters("10")
+		b.produce(0, month(0, "ann"))
+		b.produceRaw(0, []byte("{"))
+		s := b.start(b.config("a"))
+		b.until("two refusals", func() bool { return testutil.ToFloat64(s.sink.metrics.retries) > 1 })
+		if at, metadata := b.committed(0); at > 0 {
+			t.Errorf("offset %d %q is committed before the dead letter is acknowledged", at, metadata)
 		}
-		refused.Add(1)
-		r := req.(*kmsg.ProduceRequest)
-		resp := r.ResponseKind().(*kmsg.ProduceResponse)
-		for _, t := range r.Topics {
-			rt := kmsg.NewProduceResponseTopic()
-			rt.Topic, rt.TopicID = t.Topic, t.TopicID
-			for _, p := range t.Partitions {
-				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.PolicyViolation.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
+		b.limitDeadLetters("1000000")
+		b.untilDone(0, 2)
+		s.stop()
+		if diff := cmp.Diff(exact(1, 0), b.totals()); diff != "" {
+			t.Error(diff)
 		}
-		return resp, nil, true
+		if got := b.letters(); len(got) == 0 || got[0] != "0/1: not an event" {
+			t.Errorf("dead letters %q", got)
+		}
 	})
-	s := b.start(b.config("a"))
-	b.until("two refusals", func() bool { return refused.Load() > 1 })
-	if at, metadata := b.committed(0); at > 0 {
-		t.Errorf("offset %d %q is committed before the dead letter is acknowledged", at, metadata)
+}
+
+// limitDeadLetters sets the size above which the broker refuses a dead letter.
+func (b *bed) limitDeadLetters(bytes string) {
+	b.tb.Helper()
+	responses, err := kadm.NewClient(b.client).AlterTopicConfigs(context.Background(),
+		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &bytes}}, deadTopic)
+	if err == nil {
+		_, err = responses.On(deadTopic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
 	}
-	refuse.Store(false)
-	b.untilDone(0, 2)
-	s.stop()
-	if diff := cmp.Diff(exact(1, 0), b.totals()); diff != "" {
-		t.Error(diff)
-	}
-	if got := b.letters(); len(got) == 0 || got[0] != "0/1: not an event" {
-		t.Errorf("dead letters %q", got)
+	if err != nil {
+		b.tb.Fatal(err)
 	}
 }
 
@@ -240,90 +276,107 @@ func TestDeadLetterThatCannotBeStored(t *testing.T) {
 }
 
 func TestPartitionsMoveBetweenSinks(t *testing.T) {
-	b := newBed(t, 4)
-	stopProducing, done := make(chan struct{}), make(chan int64)
-	go func() {
-		n := int64(0)
-		for {
-			select {
-			case <-stopProducing:
-				done <- n
-				return
-			case <-time.After(5 * time.Millisecond):
-				b.produce(int32(n/2%4), month(int(n%7), "ann"), month(int(n%3), "ben"))
-				n += 2
+	each(t, 4, func(b *bed) {
+		t := b.tb
+		stopProducing, done := make(chan struct{}), make(chan int64)
+		go func() {
+			n := int64(0)
+			for {
+				select {
+				case <-stopProducing:
+					done <- n
+					return
+				case <-time.After(5 * time.Millisecond):
+					b.produce(int32(n/2%4), month(int(n%7), "ann"), month(int(n%3), "ben"))
+					n += 2
+				}
 			}
+		}()
+		join := func(name string) *running {
+			cfg := b.config(name)
+			cfg.InstanceID = "" // leaves at once, so that partitions move
+			cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+			cfg.Limits.Age = 10 * time.Millisecond
+			s := b.start(cfg)
+			return s
 		}
-	}()
-	join := func(name string) *running {
-		cfg := b.config(name)
-		cfg.InstanceID = "" // leaves at once, so that partitions move
-		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
-		cfg.Limits.Age = 10 * time.Millisecond
-		s := b.start(cfg)
-		return s
-	}
-	stores := func(s *running) func() bool {
-		return func() bool { return testutil.ToFloat64(s.sink.metrics.rows.WithLabelValues("core.hits")) > 0 }
-	}
-	first := join("first")
-	b.until("the first sink stores", stores(first))
-	second := join("second")
-	b.until("the second sink stores", stores(second))
-	third := join("third")
-	b.until("the third sink stores", stores(third))
-	first.stop()
-	second.stop()
-	close(stopProducing)
-	want := exact(<-done, 0)
-	b.untilStored(want)
-	third.stop()
-	if diff := cmp.Diff(want, b.totals()); diff != "" {
-		t.Error(diff)
-	}
+		stores := func(s *running) func() bool {
+			return func() bool { return testutil.ToFloat64(s.sink.metrics.rows.WithLabelValues("core.hits")) > 0 }
+		}
+		first := join("first")
+		b.until("the first sink stores", stores(first))
+		second := join("second")
+		b.until("the second sink stores", stores(second))
+		third := join("third")
+		b.until("the third sink stores", stores(third))
+		first.stop()
+		second.stop()
+		close(stopProducing)
+		want := exact(<-done, 0)
+		b.untilStored(want)
+		third.stop()
+		if diff := cmp.Diff(want, b.totals()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // A sink hangs in an insert while the group gives its partition to another one.
 // The hanging insert arrives after all, beside that of the successor.
 func TestLateInsertOfTheFormerOwner(t *testing.T) {
-	b := newBed(t, 1)
-	var expel atomic.Bool
-	b.kafka.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.kafka.KeepControl()
-		if !expel.CompareAndSwap(true, false) {
-			return nil, nil, false
-		}
-		resp := req.(*kmsg.HeartbeatRequest).ResponseKind().(*kmsg.HeartbeatResponse)
-		resp.ErrorCode = kerr.UnknownMemberID.Code
-		return resp, nil, true
-	})
-	cfg := b.config("a")
-	cfg.InstanceID = ""
-	cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
-	p := b.through(&cfg)
-	s := b.start(cfg)
-	b.produce(0, month(0, "ann"))
-	b.untilDone(0, 1)
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		cfg := b.config("a")
+		cfg.InstanceID = ""
+		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+		p := b.through(&cfg)
+		s := b.start(cfg)
+		b.produce(0, month(0, "ann"))
+		b.untilDone(0, 1)
 
-	p.rule(func(n int, _ sent) fate {
-		if n == 1 {
-			return late
+		p.rule(func(n int, _ sent) fate {
+			if n == 1 {
+				return late
+			}
+			return pass
+		})
+		b.produce(0, month(1, "ben"), month(2, "cem"))
+		b.until("the hanging insert", func() bool { return len(p.inserts()) == 2 })
+		b.expel() // the sink loses everything, joins again and finds its own intent
+		b.untilDone(0, 3)
+		close(p.gate)
+		<-p.landed
+		s.stop()
+		all := p.inserts()
+		if all[1].token != all[2].token || all[1].body != all[2].body {
+			t.Errorf("the successor sent %s for %s", all[2].token, all[1].token)
 		}
-		return pass
+		if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {
+			t.Error(diff)
+		}
 	})
-	b.produce(0, month(1, "ben"), month(2, "cem"))
-	b.until("the hanging insert", func() bool { return len(p.inserts()) == 2 })
-	expel.Store(true) // the sink loses everything, joins again and finds its own intent
-	b.untilDone(0, 3)
-	close(p.gate)
-	<-p.landed
-	s.stop()
-	all := p.inserts()
-	if all[1].token != all[2].token || all[1].body != all[2].body {
-		t.Errorf("the successor sent %s for %s", all[2].token, all[1].token)
+}
+
+// expel throws every member out of the group, as its coordinator does with one
+// that has been silent for too long.
+func (b *bed) expel() {
+	b.tb.Helper()
+	groups, err := kadm.NewClient(b.client).DescribeGroups(context.Background(), "sink")
+	if err != nil {
+		b.tb.Fatal(err)
 	}
-	if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {
-		t.Error(diff)
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group = "sink"
+	for _, m := range groups["sink"].Members {
+		leaving := kmsg.NewLeaveGroupRequestMember()
+		leaving.MemberID, leaving.InstanceID = m.MemberID, m.InstanceID
+		req.Members = append(req.Members, leaving)
+	}
+	if len(req.Members) == 0 {
+		b.tb.Fatal("the group has no member to expel")
+	}
+	if _, err := req.RequestWith(context.Background(), b.client); err != nil {
+		b.tb.Fatal(err)
 	}
 }
 
@@ -371,25 +424,27 @@ func canceled() context.Context {
 
 // Two processes under one name: the older one is fenced and says so.
 func TestTwoSinksOfOneName(t *testing.T) {
-	b := newBed(t, 1)
-	cfg := b.config("a")
-	cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
-	older := b.start(cfg)
-	b.produce(0, month(0, "ann"))
-	b.untilDone(0, 1)
-	newer := b.start(b.config("a"))
-	select {
-	case err := <-older.ended:
-		if !errors.Is(err, kerr.FencedInstanceID) {
-			t.Errorf("the older sink ends with %v", err)
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		cfg := b.config("a")
+		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(100*time.Millisecond))
+		older := b.start(cfg)
+		b.produce(0, month(0, "ann"))
+		b.untilDone(0, 1)
+		newer := b.start(b.config("a"))
+		select {
+		case err := <-older.ended:
+			if !errors.Is(err, kerr.FencedInstanceID) {
+				t.Errorf("the older sink ends with %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("the older sink goes on")
 		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("the older sink goes on")
-	}
-	b.produce(0, month(1, "ben"))
-	b.untilDone(0, 2)
-	newer.stop()
-	if diff := cmp.Diff(exact(2, 0), b.totals()); diff != "" {
-		t.Error(diff)
-	}
+		b.produce(0, month(1, "ben"))
+		b.untilDone(0, 2)
+		newer.stop()
+		if diff := cmp.Diff(exact(2, 0), b.totals()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

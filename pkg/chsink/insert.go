@@ -26,7 +26,7 @@ func settings(token string) clickhouse.Settings {
 		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		"insert_deduplication_token":                         token,
 		"materialized_views_ignore_errors":                   0,
-		"max_execution_time":                                 30,
+		"max_execution_time":                                 int(maxExecution.Seconds()),
 		"wait_end_of_query":                                  1,
 	}
 }
@@ -83,6 +83,11 @@ func (s *Sink) stream(ctx context.Context, b *Block, what parcel) error {
 	if *buf, err = b.encode((*buf)[:0], what.rows); err != nil {
 		return stop{err}
 	}
+	// A process that was stopped meanwhile must not begin what its successor has
+	// finished: its timers may not have fired yet.
+	if until, ok := ctx.Deadline(); ok && !time.Now().Before(until) {
+		return context.DeadlineExceeded
+	}
 	if err := s.cfg.Conn.InsertFormat(ctx, "Native", b.Statement(), bytes.NewReader(*buf)); err != nil {
 		return err // the transport may read the buffer still
 	}
@@ -131,6 +136,29 @@ func (s *Sink) heldOffsets(ctx context.Context, table string, o Origin, r span) 
 		held[offset] = struct{}{}
 	}
 	return held, rows.Err()
+}
+
+// windowUsed is which part of the deduplication windows of tables, and of the
+// targets of their views, inserts have used up within a time; over 1 when a
+// window is full. A part that an insert made covers one block, and stays listed
+// for 8 minutes after a merge has replaced it.
+func (s *Sink) windowUsed(ctx context.Context, tables []string, within time.Duration) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	const clocks = 2 * time.Second // times of parts are full seconds
+	var used float64
+	err := s.cfg.Conn.QueryRow(ctx, `SELECT max(p.made / toFloat64OrZero(extract(t.engine_full, 'replicated_deduplication_window = (\\d+)')))
+		FROM system.tables AS t INNER JOIN (
+			SELECT database, table, uniqExact(partition_id, min_block_number) AS made FROM system.parts
+			WHERE min_block_number = max_block_number AND modification_time >= now() - toIntervalSecond(?) GROUP BY database, table
+		) AS p ON p.database = t.database AND p.table = t.name
+		WHERE concat(t.database, '.', t.name) IN (?) OR concat(t.database, '.', t.name) IN (
+			SELECT replaceAll(extract(v.create_table_query, ' TO (\\S+)'), '`+"`"+`', '') FROM system.tables AS v
+			WHERE (v.database, v.name) IN (
+				SELECT arrayJoin(arrayZip(s.dependencies_database, s.dependencies_table)) FROM system.tables AS s WHERE concat(s.database, '.', s.name) IN (?)
+			)
+		)`, int64((within + clocks).Seconds()), tables, tables).Scan(&used)
+	return used, err
 }
 
 // checkTables compares every block with its table before anything is consumed:

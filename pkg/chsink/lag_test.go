@@ -66,7 +66,7 @@ func TestLagInSilence(t *testing.T) {
 func (b *bed) produceCommitted(partition int32, events ...event) {
 	b.tb.Helper()
 	ctx := context.Background()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("tx"))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.Addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("tx"))
 	if err != nil {
 		b.tb.Fatal(err)
 	}

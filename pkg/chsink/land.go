@@ -93,10 +93,10 @@ func (p *partition) attempt(b *batch) error {
 	if b.worthless() {
 		return nil
 	}
-	if b.since.IsZero() {
-		b.since = p.ss.cfg.now()
+	compare, err := p.doubts(b)
+	if err != nil {
+		return err
 	}
-	compare := b.split || b.first < p.verify || p.ss.cfg.now().Sub(b.since) >= p.ss.cfg.CheckAfter
 	if err := p.intend(b); err != nil {
 		return err
 	}
@@ -124,6 +124,39 @@ func (p *partition) attempt(b *batch) error {
 	return nil
 }
 
+// doubts says whether the tables must be asked what they hold of a batch, because
+// the server may not know its token any more: it was begun long ago, or its
+// former attempts are young but so many inserts came after them that they are
+// half out of the server's memory.
+func (p *partition) doubts(b *batch) (bool, error) {
+	if b.since.IsZero() {
+		b.since = p.ss.cfg.now()
+		return b.first < p.verify, nil
+	}
+	age := p.ss.cfg.now().Sub(b.since)
+	if b.split || b.first < p.verify || age >= p.ss.cfg.CheckAfter {
+		return true, nil
+	}
+	var tables []string
+	for i, block := range b.blocks {
+		if !b.stored[i] && block.Rows() > 0 && !block.table.Replacing {
+			tables = append(tables, block.table.Name)
+		}
+	}
+	if len(tables) == 0 {
+		return false, nil
+	}
+	used, err := p.ss.windowUsed(p.ctx, tables, age)
+	if err != nil {
+		return false, fmt.Errorf("look at the deduplication windows: %w", err)
+	}
+	if used > maxWindowUsed {
+		p.ss.cfg.Log.WarnContext(p.ctx, "a range is young, but the server may have forgotten its token: enlarge the deduplication windows",
+			"topic", p.at.topic, "partition", p.at.partition, "first", b.first, "last", b.last, "age", age, "window_used", used)
+	}
+	return used > maxWindowUsed, nil
+}
+
 // prepare runs once, before the partition's first commit: it finds out whether
 // rows exist that no committed offset accounts for.
 func (p *partition) prepare() error {
@@ -148,13 +181,14 @@ func (p *partition) prepare() error {
 // intend makes the intent durable: before the first attempt, and again when it
 // is old, to find out whether the partition is still ours.
 func (p *partition) intend(b *batch) error {
-	if !b.durable.IsZero() && p.ss.cfg.now().Sub(b.durable) < p.ss.cfg.RecommitAfter {
+	now := p.ss.cfg.now()
+	if !b.durable.IsZero() && now.Sub(b.durable) < p.ss.cfg.RecommitAfter {
 		return nil
 	}
 	if err := p.ss.group.commit(p, b.first, p.progress(b.intent()).String()); err != nil {
 		return fmt.Errorf("commit intent: %w", err)
 	}
-	b.durable = p.ss.cfg.now()
+	b.durable = now // of the question: the process may have been stopped before it read the answer
 	return nil
 }
 
@@ -209,16 +243,19 @@ func (p *partition) complete(b *batch, i int) error {
 	p.ss.cfg.Log.WarnContext(p.ctx, "an old range is in its table already",
 		"table", block.table.Name, "topic", p.at.topic, "partition", p.at.partition,
 		"first", b.first, "last", b.last, "offsets", len(held), "months_missing", len(missing))
-	if len(missing) > 0 || b.first >= p.verify {
-		if err := p.ss.cfg.Suspect(p.ctx, block.table.Name, block.months); err != nil {
-			return fmt.Errorf("record suspect months: %w", err)
-		}
-	}
 	if len(missing) > 0 && !b.split {
+		if err := p.settled(b); err != nil {
+			return err
+		}
 		b.split, b.durable = true, time.Time{}
 		if err := p.intend(b); err != nil {
 			b.split = false
 			return err
+		}
+	}
+	if len(missing) > 0 || b.first >= p.verify {
+		if err := p.ss.cfg.Suspect(p.ctx, block.table.Name, block.months); err != nil {
+			return fmt.Errorf("record suspect months: %w", err)
 		}
 	}
 	for _, month := range block.months {
@@ -229,6 +266,21 @@ func (p *partition) complete(b *batch, i int) error {
 		if err := p.insert(b, block, parcel{splitToken(p.origin, b.span, month), rows}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// settled returns an error until nobody can be inserting a range that was found
+// in part: a former owner begins nothing more once its intent is too old to act
+// on without a commit, and what it began ends by the limits of client and server.
+// A split before that would insert beside it, under other tokens.
+func (p *partition) settled(b *batch) error {
+	now := p.ss.cfg.now()
+	if b.torn.IsZero() {
+		b.torn = now
+	}
+	if wait := p.ss.cfg.settleFor - now.Sub(b.torn); wait > 0 {
+		return fmt.Errorf("the range is there in part: waiting %s for a former attempt to end", wait.Round(time.Second))
 	}
 	return nil
 }

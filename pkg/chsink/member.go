@@ -167,7 +167,9 @@ func (m *member) judge(ctx context.Context, at place, err error) {
 	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 	case errors.Is(err, kerr.FencedInstanceID):
 		m.ss.fail(fmt.Errorf("another process runs as %q: %w", m.ss.cfg.InstanceID, err))
-	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.TopicAuthorizationFailed),
+	case errors.Is(err, kerr.UnknownTopicID):
+		m.ss.fail(fmt.Errorf("topic %s was deleted, and may have been made anew: %w", at.topic, err))
+	case errors.Is(err, kerr.TopicAuthorizationFailed),
 		errors.Is(err, kerr.GroupAuthorizationFailed):
 		m.ss.fail(fmt.Errorf("fetch %s: %w", at.topic, err))
 	case errors.Is(err, kerr.OffsetOutOfRange):

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // attempt is one insert as it went over the wire.
@@ -33,6 +31,8 @@ const (
 	loseAnswer
 	// late stores when the proxy's gate opens, whatever the client does meanwhile.
 	late
+	// loseLate stores nothing and says so when the gate opens.
+	loseLate
 )
 
 // proxy stands between a sink and the server, sees every insert and may break it.
@@ -59,6 +59,14 @@ func (p *proxy) rule(judge func(n int, s sent) fate) {
 
 // through makes the configuration's connection go through a new proxy.
 func (b *bed) through(cfg *Config) *proxy {
+	b.tb.Helper()
+	p, addr := b.proxy()
+	cfg.Conn = b.openAt(addr, b.db)
+	return p
+}
+
+// proxy starts a proxy and returns its address.
+func (b *bed) proxy() (*proxy, string) {
 	b.tb.Helper()
 	p := &proxy{gate: make(chan struct{}), landed: make(chan struct{}, 10)}
 	target := &url.URL{Scheme: "http", Host: b.server.Addr}
@@ -92,6 +100,10 @@ func (b *bed) through(cfg *Config) *proxy {
 		if what == lose {
 			panic(http.ErrAbortHandler)
 		}
+		if what == loseLate {
+			<-p.gate
+			panic(http.ErrAbortHandler)
+		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		if what == late {
 			<-p.gate
@@ -106,17 +118,7 @@ func (b *bed) through(cfg *Config) *proxy {
 		rp.ServeHTTP(w, r)
 	}))
 	b.tb.Cleanup(srv.Close)
-	opts, err := clickhouse.ParseDSN("http://default@" + strings.TrimPrefix(srv.URL, "http://") + "/" + b.db)
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	conn, err := clickhouse.Open(opts)
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	b.tb.Cleanup(func() { _ = conn.Close() })
-	cfg.Conn = conn
-	return p
+	return p, strings.TrimPrefix(srv.URL, "http://")
 }
 
 // always judges every insert alike.

@@ -11,10 +11,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
 
-// A schedule of faults from a seed: inserts vanish, land without an answer or
-// land late, commits fail, sinks stop and start, the server is killed, records
+// A schedule of faults from a seed: inserts vanish or land without an answer,
+// commits fail, sinks stop, are killed and start, the server is killed, records
 // are bad. Tables and rollups must agree with what was produced, to the row.
 // CHSINK_SEED repeats a schedule.
 func TestRandomFaults(t *testing.T) {
@@ -23,19 +25,22 @@ func TestRandomFaults(t *testing.T) {
 		seeds = []uint64{s}
 	}
 	for _, seed := range seeds {
-		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { randomFaults(t, seed) })
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			each(t, randomPartitions, func(b *bed) { b.randomFaults(seed) })
+		})
 	}
 }
 
-func randomFaults(t *testing.T, seed uint64) {
+const randomPartitions = 3
+
+func (b *bed) randomFaults(seed uint64) {
+	t := b.tb
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	const partitions = 3
-	b := newBed(t, partitions)
 	g := b.gateCommits()
 	var rows, notes, bad int64
 	produce := func() {
-		for p := range int32(partitions) {
+		for p := range int32(randomPartitions) {
 			var values [][]byte
 			for range rng.IntN(40) {
 				switch rng.IntN(20) {
@@ -67,25 +72,34 @@ func randomFaults(t *testing.T, seed uint64) {
 		cfg := b.config("a")
 		cfg.Limits.Age = 20 * time.Millisecond
 		cfg.Limits.Rows = 1 + rng.IntN(30)
-		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(200*time.Millisecond))
+		line := &ktest.Line{}
+		cfg.Client = append(cfg.Client, kgo.HeartbeatInterval(200*time.Millisecond), kgo.Dialer(line.Dial), kgo.RetryTimeout(time.Second))
 		p := b.through(&cfg)
 		p.rule(func(int, sent) fate {
 			mu.Lock()
 			defer mu.Unlock()
 			return []fate{pass, pass, lose, loseAnswer}[fates.IntN(4)]
 		})
-		g.allow(int64(rng.IntN(30)))
+		if commits := rng.IntN(30); b.kafka.Fake != nil {
+			g.allow(int64(commits))
+		}
 		s := b.start(cfg)
 		enough := 1 + rng.IntN(12)
-		b.until("enough inserts, an end of commits, or of records", func() bool {
+		look := func() any { return [2]any{len(p.inserts()), b.totals()} }
+		b.untilMoving("enough inserts, an end of commits, or of records", look, func() bool {
 			return len(p.inserts()) >= enough || g.left.Load() <= 0 || b.totals().Rows == rows
 		})
-		if rng.IntN(3) == 0 {
+		switch rng.IntN(4) {
+		case 0:
 			b.server.Kill()
 			produce()
 			s.stop()
 			b.server.Restart()
-		} else {
+		case 1:
+			line.Cut()
+			produce()
+			s.kill()
+		default:
 			s.stop()
 		}
 		g.open()

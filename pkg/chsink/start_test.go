@@ -8,12 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
 
 // withoutOffsets is a bed with stored rows whose group is gone.
-func withoutOffsets(t *testing.T) *bed {
+func withoutOffsets(t *testing.T, kafka *ktest.Cluster) *bed {
 	t.Helper()
-	b := newBed(t, 1)
+	b := newBedOn(t, kafka, 1)
 	s := b.start(b.config("a"))
 	b.produce(0, month(0, "ann"), month(1, "ben"))
 	b.untilDone(0, 2)
@@ -38,7 +41,12 @@ func (b *bed) dropGroup() {
 }
 
 func TestRefusesToStartWithoutItsOffsets(t *testing.T) {
-	b := withoutOffsets(t)
+	ktest.Each(t, refusesToStart)
+}
+
+func refusesToStart(t *testing.T, kafka *ktest.Cluster) {
+	t.Helper()
+	b := withoutOffsets(t, kafka)
 	s := b.start(b.config("a"))
 	select {
 	case err := <-s.ended:
@@ -54,94 +62,144 @@ func TestRefusesToStartWithoutItsOffsets(t *testing.T) {
 }
 
 func TestStartsFromWhereItIsTold(t *testing.T) {
-	for from, want := range map[From]totals{
-		FromStart:  exact(5, 0),
-		FromStored: exact(5, 0),
-		FromEnd:    exact(4, 0), // dan was produced while no group existed: lost, as told
-	} {
+	for _, from := range []From{FromStart, FromStored} {
 		t.Run(string(from), func(t *testing.T) {
-			b := withoutOffsets(t)
-			b.forget() // a range inserted again would count twice
-			cfg := b.config("a")
-			cfg.From = from
-			s := b.start(cfg)
-			if from == FromEnd {
-				b.until("the group to be at its start", func() bool {
-					groups, err := kadm.NewClient(b.client).DescribeGroups(context.Background(), "sink")
-					return err == nil && groups["sink"].State == "Stable"
-				})
-				b.until("a fetch from the end", func() bool {
-					b.produce(0, month(3, "eve"))
-					return b.totals().Rows > 3
-				})
+			ktest.Each(t, func(t *testing.T, kafka *ktest.Cluster) {
+				t.Helper()
+				b := withoutOffsets(t, kafka)
+				b.forget() // a range inserted again would count twice
+				cfg := b.config("a")
+				cfg.From = from
+				cfg.settleFor = time.Millisecond
+				s := b.start(cfg)
+				b.produce(0, month(3, "eve"))
+				b.untilDone(0, 5)
 				s.stop()
-				if got := b.totals(); got.Rows != got.Offsets || got.Rollup != got.Rows {
-					t.Errorf("%+v: something is there twice", got)
+				if diff := cmp.Diff(exact(5, 0), b.totals()); diff != "" {
+					t.Error(diff)
 				}
-				return
-			}
-			b.produce(0, month(3, "eve"))
-			b.untilDone(0, 5)
-			s.stop()
-			if diff := cmp.Diff(want, b.totals()); diff != "" {
-				t.Error(diff)
-			}
+			})
 		})
 	}
+}
+
+// What was produced while no group existed is lost, as told; nothing is twice.
+func TestStartsFromTheEnd(t *testing.T) {
+	ktest.Each(t, func(t *testing.T, kafka *ktest.Cluster) {
+		t.Helper()
+		b := withoutOffsets(t, kafka)
+		b.forget()
+		cfg := b.config("a")
+		cfg.From = FromEnd
+		s := b.start(cfg)
+		b.until("the group to be at its start", func() bool {
+			groups, err := kadm.NewClient(b.client).DescribeGroups(context.Background(), "sink")
+			return err == nil && groups["sink"].State == "Stable"
+		})
+		b.until("a fetch from the end", func() bool {
+			b.produce(0, month(3, "eve"))
+			return b.totals().Rows > 3
+		})
+		s.stop()
+		if got := b.totals(); got.Rows != got.Offsets || got.Rollup != got.Rows {
+			t.Errorf("%+v: something is there twice", got)
+		}
+	})
 }
 
 // Somebody resets the group's offset with another tool: what is stored is not
 // stored again.
 func TestOffsetMovedByOthers(t *testing.T) {
-	b := newBed(t, 1)
-	s := b.start(b.config("a"))
-	b.produce(0, month(0, "ann"), month(1, "ben"))
-	b.untilDone(0, 2)
-	s.stop()
-	b.forget()
-	adm := kadm.NewClient(b.client)
-	if _, err := adm.LeaveGroup(context.Background(), kadm.LeaveGroup("sink").InstanceIDs("a")); err != nil {
-		t.Fatal(err)
-	}
-	var offsets kadm.Offsets
-	offsets.AddOffset(topic, 0, 0, -1)
-	if err := adm.CommitAllOffsets(context.Background(), "sink", offsets); err != nil {
-		t.Fatal(err)
-	}
-	b.produce(0, month(2, "cem"))
-	s = b.start(b.config("a"))
-	b.untilDone(0, 3)
-	s.stop()
-	if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {
-		t.Error(diff)
-	}
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		s := b.start(b.config("a"))
+		b.produce(0, month(0, "ann"), month(1, "ben"))
+		b.untilDone(0, 2)
+		s.stop()
+		b.forget()
+		adm := kadm.NewClient(b.client)
+		if _, err := adm.LeaveGroup(context.Background(), kadm.LeaveGroup("sink").InstanceIDs("a")); err != nil {
+			t.Fatal(err)
+		}
+		var offsets kadm.Offsets
+		offsets.AddOffset(topic, 0, 0, -1)
+		if err := adm.CommitAllOffsets(context.Background(), "sink", offsets); err != nil {
+			t.Fatal(err)
+		}
+		b.produce(0, month(2, "cem"))
+		cfg := b.config("a")
+		cfg.settleFor = time.Millisecond
+		s = b.start(cfg)
+		b.untilDone(0, 3)
+		s.stop()
+		if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // A topic deleted and made anew starts at offset 0 again: its ranges are not
 // those of its predecessor.
 func TestTopicMadeAnew(t *testing.T) {
-	b := newBed(t, 1)
-	s := b.start(b.config("a"))
-	b.produce(0, month(0, "ann"), month(1, "ben"))
-	b.untilDone(0, 2)
-	s.stop()
-	adm := kadm.NewClient(b.client)
-	ctx := context.Background()
-	if _, err := adm.DeleteTopic(ctx, topic); err != nil {
-		t.Fatal(err)
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		s := b.start(b.config("a"))
+		b.produce(0, month(0, "ann"), month(1, "ben"))
+		b.untilDone(0, 2)
+		s.stop()
+		b.makeAnew()
+		b.produce(0, month(0, "ann"), month(1, "ben"), month(2, "cem"))
+		s = b.start(b.config("a"))
+		b.until("both generations", func() bool { return b.totals().Rows == 5 })
+		b.untilDone(0, 3)
+		s.stop()
+		if got := b.totals(); got.Rows != 5 || got.Rollup != 5 {
+			t.Errorf("%+v: want 2 rows of the old topic and 3 of the new", got)
+		}
+	})
+}
+
+// A sink under which the topic is exchanged ends: its offsets are those of the
+// old one. Started again, it begins the new one.
+func TestTopicMadeAnewUnderARunningSink(t *testing.T) {
+	each(t, 1, func(b *bed) {
+		t := b.tb
+		cfg := b.config("a")
+		cfg.Client = append(cfg.Client, kgo.MetadataMinAge(10*time.Millisecond), kgo.MetadataMaxAge(100*time.Millisecond))
+		s := b.start(cfg)
+		b.produce(0, month(0, "ann"), month(1, "ben"))
+		b.untilDone(0, 2)
+		b.makeAnew()
+		b.produce(0, month(0, "cem"), month(1, "dan"), month(2, "eve"))
+		select {
+		case err := <-s.ended:
+			if err == nil || !strings.Contains(err.Error(), "topic events was deleted") {
+				t.Errorf("the sink ends with %v", err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("the sink goes on with a topic that is gone: %+v", b.totals())
+		}
+		if diff := cmp.Diff(exact(2, 0), b.totals()); diff != "" {
+			t.Error(diff)
+		}
+		s = b.start(b.config("a"))
+		b.until("both generations", func() bool { return b.totals().Rows == 5 })
+		b.untilDone(0, 3)
+		s.stop()
+		if got := b.totals(); got.Rows != 5 || got.Rollup != 5 {
+			t.Errorf("%+v: want 2 rows of the old topic and 3 of the new", got)
+		}
+	})
+}
+
+// makeAnew deletes the topic and creates it again.
+func (b *bed) makeAnew() {
+	b.tb.Helper()
+	if _, err := kadm.NewClient(b.client).DeleteTopic(context.Background(), topic); err != nil {
+		b.tb.Fatal(err)
 	}
 	b.client.PurgeTopicsFromClient(topic)
-	if _, err := adm.CreateTopic(ctx, 1, 1, nil, topic); err != nil {
-		t.Fatal(err)
-	}
-	b.produce(0, month(0, "ann"), month(1, "ben"), month(2, "cem"))
-	s = b.start(b.config("a"))
-	b.until("both generations", func() bool { return b.totals().Rows == 5 })
-	b.untilDone(0, 3)
-	s.stop()
-	if got := b.totals(); got.Rows != 5 || got.Rollup != 5 {
-		t.Errorf("%+v: want 2 rows of the old topic and 3 of the new", got)
-	}
+	b.createTopic(topic, 1)
 }
 
 func TestTablesThatDoNotFit(t *testing.T) {
