@@ -20,10 +20,15 @@
 // tokens per table. Whoever gets a partition reads the intent first, reads first to
 // last again and sends it under the same token. That is exact while the server
 // remembers the token; its memory counts parts and spans minutes. So an intent
-// older than five minutes is compared with the table by offsets: what is there
-// stays, whole months that are missing are inserted under tokens of their own (a
-// split intent), and the months are reported as suspect, because rollups may
-// have missed what the table holds.
+// older than Config.CheckAfter, or one since which half of a deduplication window
+// was used up, is compared with the table by offsets: what is there stays, whole
+// months that are missing are inserted under tokens of their own (a split
+// intent), once nobody can be inserting them any more, and the months are
+// reported as suspect, because rollups may have missed what the table holds.
+//
+// Before it acts on an intent older than Config.RecommitAfter a sink commits it
+// again: a process that was stopped and replaced meanwhile is refused, and
+// inserts nothing.
 //
 // # What is required of the tables
 //
