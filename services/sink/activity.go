@@ -1,9 +1,6 @@
 package sink
 
-import (
-	"github.com/goodhartlabs/goodhart/pkg/chsink"
-	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
-)
+import "github.com/goodhartlabs/goodhart/pkg/chsink"
 
 var tableActivity = chsink.Table{Name: "core.activity"}
 
@@ -24,25 +21,20 @@ func newActivityRows(o chsink.Origin) *activityRows {
 	}
 }
 
-func (c *activityRows) add(f *goodhartv1.Fact) *reject {
-	a := f.Event.Activity
-	if a == nil {
+func (c *activityRows) add(v *view) *reject {
+	if !v.is(eventActivity) {
 		return missing("event.activity")
 	}
-	if why := c.envelope.add(f); why != nil {
-		return why
-	}
-	c.name.Append(a.Name)
-	for _, n := range a.Numbers {
+	c.name.Append(v.activity.Name)
+	for _, n := range v.activity.Numbers {
 		c.numbers.Keys.Append(n.Key)
 		c.numbers.Values.Append(n.Value)
 	}
 	c.numbers.End()
-	for _, l := range a.Labels {
+	for _, l := range v.activity.Labels {
 		c.labels.Keys.Append(l.Key)
 		c.labels.Values.Append(l.Value)
 	}
 	c.labels.End()
-	c.EndIn(f.Event.TimeMs)
-	return nil
+	return c.envelope.add(v)
 }

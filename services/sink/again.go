@@ -34,15 +34,15 @@ func (d again) Decode(rec *kgo.Record) error {
 	if err := d.facts.Decode(rec); err != nil {
 		return err
 	}
-	f := &d.fact
-	switch f.Kind {
+	v, of := &d.view, &d.of
+	switch goodhartv1.FactKind(v.int32(of.kind)) {
 	case goodhartv1.FactKind_FACT_KIND_USAGE, goodhartv1.FactKind_FACT_KIND_ACTIVITY, goodhartv1.FactKind_FACT_KIND_OUTCOME:
 	default:
 		return nil
 	}
 	const hour = 3_600_000
-	why := d.tallies.add(&goodhartv1.Fact{W: f.W, P: f.P, AcceptedMs: f.AcceptedMs, Tally: &goodhartv1.Tally{
-		Tenant: f.Event.Tenant, Source: f.Event.Source, HourMs: f.Event.ReceivedMs / hour * hour, Accepted: 1,
+	why := d.tallies.add(&goodhartv1.Fact{W: v.int64(of.w), P: v.uint32(of.p), AcceptedMs: v.int64(of.accepted), Tally: &goodhartv1.Tally{
+		Tenant: v.str(of.tenant), Source: v.str(of.source), HourMs: v.int64(of.received) / hour * hour, Accepted: 1,
 	}})
 	if why != nil {
 		return why

@@ -9,101 +9,97 @@ import (
 
 // envelope is what usage and activity have in common: the event around them.
 type envelope struct {
-	tenant, team, source                     *chsink.Words
-	eventTime, receivedAt, acceptedAt        *chsink.Fixed[int64]
-	signal, accounting, identity, method     *chsink.Enum
-	transport                                *chsink.Enum
-	eventID, requestKey                      *chsink.FixedString
-	conversation, parent, prompt, subject    *chsink.String
-	observational, late                      *chsink.Fixed[uint8]
-	role, credential, tool, version, adapter *chsink.Words
-	repository                               *chsink.Words
-	quality                                  *chsink.EnumSet
-	offset                                   *chsink.Nullable[int16]
-	sequence                                 *chsink.Nullable[uint64]
-	schema                                   *chsink.Fixed[uint16]
-	provenance
+	columns
+	eventTime, receivedAt, acceptedAt *chsink.Fixed[int64]
+	eventID, requestKey               *chsink.FixedString
+	observational, late               *chsink.Fixed[uint8]
+	quality                           *chsink.EnumSet
+	offset                            *chsink.Nullable[int16]
+	schema                            *chsink.Fixed[uint16]
+	w                                 *chsink.Fixed[int64]
+	p                                 *chsink.Fixed[uint16]
+
+	of envelopeFields
+}
+
+// envelopeFields are those that are checked or changed on their way.
+type envelopeFields struct {
+	w, p, observational, late, accepted                 slot
+	time, received, eventID, requestKey, offset, schema slot
 }
 
 func newEnvelope(b *chsink.Block) envelope {
+	c := columns{block: b}
+	for _, name := range []string{"tenant", "team", "source", "role", "credential", "tool", "tool_version", "adapter_version", "repository"} {
+		c.word(ofEvent, name, name)
+	}
+	for _, name := range []string{"conversation", "parent_conversation", "prompt", "subject"} {
+		c.string(name)
+	}
+	c.enum(ofEvent, "signal", names(goodhartv1.Signal_name, "SIGNAL_"))
+	c.enum(ofEvent, "accounting", names(goodhartv1.Accounting_name, "ACCOUNTING_"))
+	c.enum(ofEvent, "identity_type", names(goodhartv1.IdentityType_name, "IDENTITY_TYPE_"))
+	c.enum(ofEvent, "identity_method", names(goodhartv1.IdentityMethod_name, "IDENTITY_METHOD_"))
+	c.enum(ofEvent, "transport", names(goodhartv1.Transport_name, "TRANSPORT_"))
+	c.uint64(ofEvent, "sequence")
 	return envelope{
-		tenant: b.Words("tenant"), team: b.Words("team"), source: b.Words("source"),
+		columns:   c,
 		eventTime: b.Millis("event_time"), receivedAt: b.Millis("received_at"), acceptedAt: b.Millis("accepted_at"),
-		signal:     b.Enum("signal", names(goodhartv1.Signal_name, "SIGNAL_")),
-		accounting: b.Enum("accounting", names(goodhartv1.Accounting_name, "ACCOUNTING_")),
-		identity:   b.Enum("identity_type", names(goodhartv1.IdentityType_name, "IDENTITY_TYPE_")),
-		method:     b.Enum("identity_method", names(goodhartv1.IdentityMethod_name, "IDENTITY_METHOD_")),
-		transport:  b.Enum("transport", names(goodhartv1.Transport_name, "TRANSPORT_")),
-		eventID:    b.FixedString("event_id", 16), requestKey: b.FixedString("request_key", 16),
-		conversation: b.String("conversation"), parent: b.String("parent_conversation"), prompt: b.String("prompt"),
-		subject:       b.String("subject"),
+		eventID: b.FixedString("event_id", 16), requestKey: b.FixedString("request_key", 16),
 		observational: b.UInt8("observational"), late: b.UInt8("late"),
-		role: b.Words("role"), credential: b.Words("credential"), tool: b.Words("tool"),
-		version: b.Words("tool_version"), adapter: b.Words("adapter_version"), repository: b.Words("repository"),
 		quality: b.EnumSet("quality", names(goodhartv1.Quality_name, "QUALITY_")),
-		offset:  b.NullableInt16("tz_offset_min"), sequence: b.NullableUInt64("sequence"), schema: b.UInt16("schema_version"),
-		provenance: newProvenance(b),
+		offset:  b.NullableInt16("tz_offset_min"), schema: b.UInt16("schema_version"),
+		w: b.Millis("w"), p: b.UInt16("p"),
+		of: envelopeFields{
+			w: field(ofFact, "w"), p: field(ofFact, "p"), observational: field(ofFact, "observational"), late: field(ofFact, "late"),
+			accepted: field(ofFact, "accepted_ms"), time: field(ofEvent, "time_ms"), received: field(ofEvent, "received_ms"),
+			eventID: field(ofEvent, "event_id"), requestKey: field(ofEvent, "request_key"), offset: field(ofEvent, "tz_offset_min"),
+			schema: field(ofEvent, "schema_version"),
+		},
 	}
 }
 
-// add appends the event's columns.
-func (c *envelope) add(f *goodhartv1.Fact) *reject {
-	e := f.Event
+// add appends the event's columns and those of the payload that are bound to
+// fields.
+func (c *envelope) add(v *view) *reject {
+	timeMs, receivedMs := v.int64(c.of.time), v.int64(c.of.received)
+	schema, offset := v.int32(c.of.schema), v.sint32(c.of.offset)
 	switch {
-	case !storable(e.TimeMs):
-		return badTime("event.time_ms", e.TimeMs)
-	case !storable(e.ReceivedMs):
-		return badTime("event.received_ms", e.ReceivedMs)
-	case e.SchemaVersion < 0 || e.SchemaVersion > math.MaxUint16:
-		return outOfRange("event.schema_version", int64(e.SchemaVersion))
-	case e.TzOffsetMin != nil && int32(int16(*e.TzOffsetMin)) != *e.TzOffsetMin:
-		return outOfRange("event.tz_offset_min", int64(*e.TzOffsetMin))
-	case !c.signal.Append(int32(e.Signal)):
-		return outOfRange("event.signal", int64(e.Signal))
-	case !c.accounting.Append(int32(e.Accounting)):
-		return outOfRange("event.accounting", int64(e.Accounting))
-	case !c.identity.Append(int32(e.IdentityType)):
-		return outOfRange("event.identity_type", int64(e.IdentityType))
-	case !c.method.Append(int32(e.IdentityMethod)):
-		return outOfRange("event.identity_method", int64(e.IdentityMethod))
-	case !c.transport.Append(int32(e.Transport)):
-		return outOfRange("event.transport", int64(e.Transport))
-	case !c.eventID.Append(e.EventId):
-		return outOfRange("event.event_id", int64(len(e.EventId)))
-	case !c.requestKey.Append(e.RequestKey):
-		return outOfRange("event.request_key", int64(len(e.RequestKey)))
+	case !storable(timeMs):
+		return badTime("event.time_ms", timeMs)
+	case !storable(receivedMs):
+		return badTime("event.received_ms", receivedMs)
+	case schema < 0 || schema > math.MaxUint16:
+		return outOfRange("event.schema_version", int64(schema))
+	case int32(int16(offset)) != offset:
+		return outOfRange("event.tz_offset_min", int64(offset))
+	case !c.eventID.Append(v.bytes(c.of.eventID)):
+		return outOfRange("event.event_id", int64(len(v.bytes(c.of.eventID))))
+	case !c.requestKey.Append(v.bytes(c.of.requestKey)):
+		return outOfRange("event.request_key", int64(len(v.bytes(c.of.requestKey))))
 	}
-	for _, q := range e.Quality {
-		if !c.quality.Elem.Append(int32(q)) {
+	for _, q := range v.quality {
+		if !c.quality.Elem.Append(q) {
 			return outOfRange("event.quality", int64(q))
 		}
 	}
 	c.quality.End()
-	c.tenant.Append(e.Tenant)
-	c.team.Append(e.Team)
-	c.source.Append(e.Source)
-	c.eventTime.Append(e.TimeMs)
-	c.receivedAt.Append(e.ReceivedMs)
-	c.acceptedAt.Append(f.AcceptedMs)
-	c.conversation.Append(e.Conversation)
-	c.parent.Append(e.ParentConversation)
-	c.prompt.Append(e.Prompt)
-	c.subject.Append(e.Subject)
-	c.observational.Append(bit(f.Observational))
-	c.late.Append(bit(f.Late))
-	c.role.Append(e.Role)
-	c.credential.Append(e.Credential)
-	c.tool.Append(e.Tool)
-	c.version.Append(e.ToolVersion)
-	c.adapter.Append(e.AdapterVersion)
-	c.repository.Append(e.Repository)
-	if e.TzOffsetMin == nil {
-		c.offset.Append(nil)
-	} else {
-		c.offset.AppendValue(int16(*e.TzOffsetMin))
+	if why := c.columns.add(v); why != nil {
+		return why
 	}
-	c.sequence.Append(e.Sequence)
-	c.schema.Append(uint16(e.SchemaVersion))
-	c.addProvenance(f)
+	c.eventTime.Append(timeMs)
+	c.receivedAt.Append(receivedMs)
+	c.acceptedAt.Append(v.int64(c.of.accepted))
+	c.observational.Append(bit(v.bool(c.of.observational)))
+	c.late.Append(bit(v.bool(c.of.late)))
+	if v.is(c.of.offset) {
+		c.offset.AppendValue(int16(offset))
+	} else {
+		c.offset.Append(nil)
+	}
+	c.schema.Append(uint16(schema))
+	c.w.Append(clamped(v.int64(c.of.w)))
+	c.p.Append(uint16(v.uint32(c.of.p)))
+	c.block.EndIn(timeMs)
 	return nil
 }

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -20,14 +21,21 @@ type facts struct {
 	config   *configRows
 	accepted []int64
 
-	// Reused from record to record; its strings point into the record.
-	fact  goodhartv1.Fact
-	event goodhartv1.Event
-	use   goodhartv1.Usage
+	// Reused from record to record.
+	view view
+	of   factFields
 }
+
+// factFields are those that decide what becomes of a fact.
+type factFields struct{ kind, w, accepted, p, tenant, source, received, eventID slot }
 
 func newFacts(o chsink.Origin, partitions int32) *facts {
 	return &facts{
+		view: view{wire: newWireTypes()},
+		of: factFields{
+			kind: field(ofFact, "kind"), w: field(ofFact, "w"), accepted: field(ofFact, "accepted_ms"), p: field(ofFact, "p"), tenant: field(ofEvent, "tenant"),
+			source: field(ofEvent, "source"), received: field(ofEvent, "received_ms"), eventID: field(ofEvent, "event_id"),
+		},
 		usage: newUsageRows(o), activity: newActivityRows(o), outcomes: newOutcomeRows(o),
 		ticks: newTickRows(o), tallies: newTallyRows(o), config: newConfigRows(o, partitions),
 	}
@@ -46,66 +54,81 @@ func (d *facts) Accepted() []int64 {
 }
 
 // EventID implements chsink.Identified.
-func (d *facts) EventID() []byte { return d.event.EventId }
+func (d *facts) EventID() []byte { return d.view.bytes(d.of.eventID) }
 
 // Decode implements chsink.Decoder.
 func (d *facts) Decode(rec *kgo.Record) error {
-	quality := d.event.Quality[:0]
-	d.use = goodhartv1.Usage{}
-	d.event = goodhartv1.Event{Usage: &d.use, Quality: quality}
-	d.fact = goodhartv1.Fact{Event: &d.event}
-	f := &d.fact
-	if err := f.UnmarshalVTUnsafe(rec.Value); err != nil {
-		return &reject{reason: reasonUndecodable, detail: err.Error()}
+	v := &d.view
+	if !v.read(rec.Value) {
+		return &reject{reason: reasonUndecodable, detail: "not a Fact"}
 	}
-	if f.Kind == goodhartv1.FactKind_FACT_KIND_WATERMARK {
+	kind := goodhartv1.FactKind(v.int32(d.of.kind))
+	if kind == goodhartv1.FactKind_FACT_KIND_WATERMARK {
 		return nil
 	}
-	if why := d.store(f); why != nil {
-		why.tenant, why.source, why.received = f.Event.Tenant, f.Event.Source, f.Event.ReceivedMs
-		if f.Transition != nil {
-			why.tenant, why.source = f.Transition.Tenant, f.Transition.Source
-		}
-		if f.Tally != nil {
-			why.tenant, why.source = f.Tally.Tenant, f.Tally.Source
-		}
-		if !storable(why.received) {
-			why.received = 0
-		}
-		return why
+	why := d.store(kind, rec.Value)
+	if why == nil {
+		return nil
 	}
-	return nil
+	why.received = v.int64(d.of.received)
+	if !storable(why.received) {
+		why.received = 0
+	}
+	if why.tenant == "" {
+		why.tenant, why.source = v.str(d.of.tenant), v.str(d.of.source)
+	}
+	return why
 }
 
-func (d *facts) store(f *goodhartv1.Fact) *reject {
-	if !storable(f.AcceptedMs) {
-		return badTime("accepted_ms", f.AcceptedMs)
+func (d *facts) store(kind goodhartv1.FactKind, value []byte) *reject {
+	v := &d.view
+	if ms := v.int64(d.of.accepted); !storable(ms) {
+		return badTime("accepted_ms", ms)
 	}
-	if f.P > 1<<16-1 {
-		return outOfRange("p", int64(f.P))
+	if p := v.uint32(d.of.p); p > math.MaxUint16 {
+		return outOfRange("p", int64(p))
 	}
-	switch f.Kind {
+	switch kind {
 	case goodhartv1.FactKind_FACT_KIND_USAGE:
-		return d.usage.add(f)
+		return d.usage.add(v)
 	case goodhartv1.FactKind_FACT_KIND_ACTIVITY:
-		return d.activity.add(f)
+		return d.activity.add(v)
+	case goodhartv1.FactKind_FACT_KIND_OUTCOME, goodhartv1.FactKind_FACT_KIND_TRANSITION,
+		goodhartv1.FactKind_FACT_KIND_CONFIG, goodhartv1.FactKind_FACT_KIND_TALLY, goodhartv1.FactKind_FACT_KIND_TICK:
+		return d.storeRare(value)
+	default:
+		return &reject{reason: reasonUnknownKind, field: "kind", detail: kind.String()}
+	}
+}
+
+// storeRare stores the kinds of which there are few: decoded as usual.
+func (d *facts) storeRare(value []byte) *reject {
+	f := goodhartv1.Fact{Event: &goodhartv1.Event{}} // a timer's transition has no event
+	if err := f.UnmarshalVTUnsafe(value); err != nil {
+		return &reject{reason: reasonUndecodable, detail: err.Error()}
+	}
+	var why *reject
+	switch f.Kind {
 	case goodhartv1.FactKind_FACT_KIND_OUTCOME:
-		return d.outcomes.announced(f)
+		why = d.outcomes.announced(&f)
 	case goodhartv1.FactKind_FACT_KIND_TRANSITION:
-		return d.outcomes.transition(f)
+		why = d.outcomes.transition(&f)
 	case goodhartv1.FactKind_FACT_KIND_CONFIG:
-		return d.config.add(f)
+		why = d.config.add(&f)
 	case goodhartv1.FactKind_FACT_KIND_TALLY:
-		return d.tallies.add(f)
-	case goodhartv1.FactKind_FACT_KIND_TICK:
-		why := d.ticks.add(f)
-		if why == nil {
+		why = d.tallies.add(&f)
+	default:
+		if why = d.ticks.add(&f); why == nil {
 			d.accepted = append(d.accepted, f.AcceptedMs)
 		}
-		return why
-	default:
-		return &reject{reason: reasonUnknownKind, field: "kind", detail: f.Kind.String()}
 	}
+	if why != nil && f.Transition != nil {
+		why.tenant, why.source = f.Transition.Tenant, f.Transition.Source
+	}
+	if why != nil && f.Tally != nil {
+		why.tenant, why.source = f.Tally.Tenant, f.Tally.Source
+	}
+	return why
 }
 
 func badTime(field string, ms int64) *reject {
