@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -21,6 +22,8 @@ type bench struct {
 }
 
 func openBench(cfg Config) (*bench, error) {
+	// What a client does before it is connected heeds no context.
+	cfg.Kafka.Extra = append(slices.Clone(cfg.Kafka.Extra), kgo.DialTimeout(cfg.Timeout), kgo.RequestTimeoutOverhead(cfg.Timeout))
 	cl, err := kgo.NewClient(cfg.Kafka.Options()...)
 	if err != nil {
 		return nil, fmt.Errorf("open kafka: %w", err)
