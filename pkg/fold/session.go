@@ -222,8 +222,12 @@ func (s *session) turn(ctx context.Context) error {
 	defer s.txn.AllowRebalance()
 	for again := true; again; again = s.awaited() {
 		fetches, err := s.poll(ctx, pollWait, s.share())
-		if err != nil || fetches.NumRecords() == 0 {
+		if err != nil {
 			return err
+		}
+		if fetches.NumRecords() == 0 {
+			s.tellAll()
+			return nil
 		}
 		if err := s.transact(ctx, fetches); err != nil {
 			return err

@@ -223,6 +223,15 @@ func (s *session) tell(p *partition, now time.Time) {
 	})
 }
 
+// tellAll reports while there is nothing to fold: the last word of a busy time was
+// said before its end.
+func (s *session) tellAll() {
+	now := time.Now()
+	for _, p := range s.partitions {
+		s.tell(p, now)
+	}
+}
+
 // endsPeriod is how often the ends of the input are asked for: no fetch tells
 // them while a partition is silent or stopped.
 const endsPeriod = 5 * time.Second

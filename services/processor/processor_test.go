@@ -5,16 +5,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
@@ -34,31 +31,35 @@ const start = 1788760800000
 // bed is a broker with goodhart's topics; events.v1 keeps the producer's
 // timestamps, so that a log can be folded twice under the same ones.
 type bed struct {
-	addrs  []string
+	*ktest.Cluster
+
 	client *kgo.Client
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T, c *ktest.Cluster) *bed {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	b := &bed{addrs: cluster.ListenAddrs()}
-	b.client, err = kgo.NewClient(kgo.SeedBrokers(b.addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.client.Close)
-	if _, err := kadm.NewClient(b.client).CreateTopic(t.Context(), partitions, 1, nil, schemas.TopicEvents); err != nil {
+	b := &bed{Cluster: c, client: c.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))}
+	if _, err := kadm.NewClient(b.client).CreateTopic(t.Context(), partitions, b.Replication, nil, schemas.TopicEvents); err != nil {
 		t.Fatal(err)
 	}
 	counts := kschema.Counts{Events: partitions, Facts: partitions, Features: 2, Dead: 1}
-	if _, err := kschema.Migrate(t.Context(), b.client, kschema.Options{Counts: counts, Replication: 1}); err != nil {
+	if _, err := kschema.Migrate(t.Context(), b.client, kschema.Options{Counts: counts, Replication: b.Replication}); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// send produces copies of the records, so that they can be sent again.
+func (b *bed) send(t *testing.T, records []*kgo.Record) {
+	t.Helper()
+	fresh := make([]*kgo.Record, len(records))
+	for i, rec := range records {
+		c := *rec
+		fresh[i] = &c
+	}
+	if err := b.client.ProduceSync(t.Context(), fresh...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // recorded is a log of events.v1: three days of requests of two teams, announced
@@ -103,11 +104,9 @@ func (r *recorder) put(e *goodhartv1.Event, key string) {
 	})
 }
 
-func (r *recorder) request() {
-	r.serial++
-	person := r.random.IntN(30)
-	session := hex.EncodeToString(id("session", uint64(person)*1000+uint64(r.now/1_800_000%500)))
-	e := &goodhartv1.Event{
+// usage is a request of a person as a log announces it.
+func (r *recorder) usage(person int, session string) *goodhartv1.Event {
+	return &goodhartv1.Event{
 		Kind: goodhartv1.EventKind_EVENT_KIND_USAGE, Tenant: "acme", Source: "claude-code",
 		Signal: goodhartv1.Signal_SIGNAL_LOG, EventId: id("log", r.serial), RequestKey: id("req", r.serial),
 		TimeMs: r.now, ReceivedMs: r.now, Conversation: session, Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE,
@@ -119,6 +118,13 @@ func (r *recorder) request() {
 			Status: goodhartv1.Status_STATUS_OK, Granularity: goodhartv1.Granularity_GRANULARITY_REQUEST,
 		},
 	}
+}
+
+func (r *recorder) request() {
+	r.serial++
+	person := r.random.IntN(30)
+	session := hex.EncodeToString(id("session", uint64(person)*1000+uint64(r.now/1_800_000%500)))
+	e := r.usage(person, session)
 	if r.random.IntN(20) == 0 {
 		e.TimeMs -= r.random.Int64N(60 * 3_600_000) // comes late, some too late for any score
 	}
@@ -167,20 +173,25 @@ type runner struct {
 	cancel context.CancelFunc
 	done   chan error
 	line   ktest.Line
+	tel    *probe.Telemetry
 }
 
 func (b *bed) run(t *testing.T, instance string, interval time.Duration) *runner {
 	t.Helper()
+	return b.runWith(t, func(cfg *Config) { cfg.Instance, cfg.Interval = instance, interval })
+}
+
+func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &runner{cancel: cancel, done: make(chan error, 1)}
+	r := &runner{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.DiscardHandler))}
 	cfg := Default()
-	cfg.Instance = instance
-	cfg.Kafka = kafka.Config{Brokers: b.addrs}
-	cfg.Interval, cfg.SnapshotPeriod, cfg.SpillDir = interval, time.Second, t.TempDir()
+	cfg.Kafka = kafka.Config{Brokers: b.Addrs}
+	cfg.Interval, cfg.SnapshotPeriod, cfg.SpillDir = 30*time.Millisecond, time.Second, t.TempDir()
 	cfg.MergeMemory = 1 << 20
 	cfg.dial = r.line.Dial
-	tel := probe.New(slog.New(slog.DiscardHandler))
-	go func() { r.done <- Run(ctx, cfg, tel) }()
+	edit(&cfg)
+	go func() { r.done <- Run(ctx, cfg, r.tel) }()
 	t.Cleanup(func() { r.kill() })
 	return r
 }
@@ -201,7 +212,7 @@ func (r *runner) stop(t *testing.T) {
 // read returns the committed records of a topic once they satisfy enough.
 func (b *bed) read(t *testing.T, topic string, enough func([]*kgo.Record) bool) []*kgo.Record {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.addrs...), kgo.ConsumeTopics(topic),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...), kgo.ConsumeTopics(topic),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		t.Fatal(err)
@@ -220,56 +231,35 @@ func (b *bed) read(t *testing.T, topic string, enough func([]*kgo.Record) bool) 
 	return got
 }
 
-// settle waits until the watermark w has passed every partition and the tenant
-// fold has read what came of it, and returns what was written: facts and features
-// by (partition, upstream partition), scores by partition.
-func (b *bed) settle(t *testing.T, w int64) (facts, features, scores map[string][]string) {
+// written is what the folds made of a log: facts and features by (upstream
+// partition, partition), whose order between upstream partitions is the accident
+// of transactions; scores by partition.
+type written struct{ facts, features, scores map[string][]string }
+
+// finish waits until the folds have taken all that was sent.
+func (b *bed) finish(t *testing.T) written {
 	t.Helper()
-	reached := func(pairs int) func([]*kgo.Record) bool {
-		return func(records []*kgo.Record) bool {
-			past := map[string]bool{}
-			for _, rec := range records {
-				if f := stamp(rec); f.W >= w {
-					past[fmt.Sprint(f.P, rec.Partition)] = true
-				}
-			}
-			return len(past) == pairs
-		}
-	}
-	byStamp := func(records []*kgo.Record) map[string][]string {
+	b.Await(t, schemas.GroupLedger, schemas.TopicEvents)
+	b.Await(t, schemas.GroupSubject, schemas.TopicFacts)
+	b.Await(t, schemas.GroupTenant, schemas.TopicFeatures)
+	byStamp := func(topic string) map[string][]string {
 		m := map[string][]string{}
-		for _, rec := range records {
+		for _, rec := range b.Records(t, topic) {
 			pair := fmt.Sprintf("%d to %d", stamp(rec).P, rec.Partition)
 			m[pair] = append(m[pair], string(rec.Key)+" "+hex.EncodeToString(rec.Value))
 		}
 		return m
 	}
-	facts = byStamp(b.read(t, schemas.TopicFacts, reached(partitions*partitions)))
-	last := b.read(t, schemas.TopicFeatures, reached(partitions*2))
-	features = byStamp(last)
-	b.await(t, schemas.GroupTenant, last)
-	scores = map[string][]string{}
-	ends, err := kadm.NewClient(b.client).ListCommittedOffsets(t.Context(), schemas.TopicScores)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, rec := range b.read(t, schemas.TopicScores, func(records []*kgo.Record) bool {
-		at := map[int32]int64{}
-		for _, rec := range records {
-			at[rec.Partition] = rec.Offset
-		}
-		done := len(at) > 0
-		ends.Each(func(o kadm.ListedOffset) { done = done && at[o.Partition] >= o.Offset-2 }) // behind the last record lies its commit marker
-		return done
-	}) {
+	w := written{facts: byStamp(schemas.TopicFacts), features: byStamp(schemas.TopicFeatures), scores: map[string][]string{}}
+	for _, rec := range b.Records(t, schemas.TopicScores) {
 		line := string(rec.Key) + " " + string(rec.Value)
 		for _, h := range rec.Headers {
 			line += " " + h.Key + "=" + string(h.Value)
 		}
 		p := fmt.Sprint(rec.Partition)
-		scores[p] = append(scores[p], line)
+		w.scores[p] = append(w.scores[p], line)
 	}
-	return facts, features, scores
+	return w
 }
 
 // stamp reads a Fact, or a Feature: the first four fields are the same.
@@ -279,101 +269,60 @@ func stamp(rec *kgo.Record) *goodhartv1.Fact {
 	return f
 }
 
-// await returns once the group has committed past the given records.
-func (b *bed) await(t *testing.T, group string, records []*kgo.Record) {
-	t.Helper()
-	past := map[int32]int64{}
-	for _, rec := range records {
-		past[rec.Partition] = max(past[rec.Partition], rec.Offset+1)
-	}
-	adm := kadm.NewClient(b.client)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(60 * time.Second); ; {
-		offsets, err := adm.FetchOffsets(t.Context(), group)
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := true
-		for p, offset := range past {
-			at, ok := offsets.Lookup(records[0].Topic, p)
-			done = done && ok && at.At >= offset
-		}
-		if done {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("group %s never got to %v", group, past)
-		}
-	}
-}
-
 func TestProcessorIsDeterministic(t *testing.T) {
 	hours, perHour := 30, 150
 	if testing.Short() {
 		hours, perHour = 10, 60
 	}
 	log := recorded(4, hours, perHour)
-	last := log[len(log)-1].Timestamp.UnixMilli() - 2*60_000 - 31_000
-	produce := func(b *bed, records []*kgo.Record) {
-		t.Helper()
-		fresh := make([]*kgo.Record, len(records))
-		for i, rec := range records {
-			c := *rec
-			fresh[i] = &c
-		}
-		if err := b.client.ProduceSync(t.Context(), fresh...).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	calm := newBed(t)
-	produce(calm, log)
+	calm := newBed(t, ktest.Fake(t))
+	calm.send(t, log)
 	one := calm.run(t, "one", 250*time.Millisecond)
-	wantFacts, wantFeatures, wantScores := calm.settle(t, last)
+	want := calm.finish(t)
 	one.stop(t)
+	report(t, want)
 
-	rough := newBed(t)
-	a := rough.run(t, "a", 30*time.Millisecond)
-	cut := len(log) / 4
-	produce(rough, log[:cut])
-	rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > cut/4 })
-	a.kill()
-	produce(rough, log[cut:2*cut])
-	again := rough.run(t, "a", 50*time.Millisecond)
-	rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > cut })
-	other := rough.run(t, "b", 70*time.Millisecond)
-	produce(rough, log[2*cut:3*cut])
-	rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > 2*cut })
-	again.stop(t)
-	produce(rough, log[3*cut:])
-	back := rough.run(t, "a", 40*time.Millisecond)
-	gotFacts, gotFeatures, gotScores := rough.settle(t, last)
-	other.stop(t)
-	back.stop(t)
-
-	differ(t, "facts", wantFacts, gotFacts)
-	differ(t, "features", wantFeatures, gotFeatures)
-	differ(t, "scores", wantScores, gotScores)
-	report(t, wantFacts, wantScores)
+	ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
+		rough := newBed(t, c)
+		a := rough.run(t, "a", 30*time.Millisecond)
+		cut := len(log) / 4
+		rough.send(t, log[:cut])
+		rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > cut/4 })
+		a.kill()
+		rough.send(t, log[cut:2*cut])
+		again := rough.run(t, "a", 50*time.Millisecond)
+		rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > cut })
+		other := rough.run(t, "b", 70*time.Millisecond)
+		rough.send(t, log[2*cut:3*cut])
+		rough.read(t, schemas.TopicFacts, func(r []*kgo.Record) bool { return len(r) > 2*cut })
+		again.stop(t)
+		rough.send(t, log[3*cut:])
+		back := rough.run(t, "a", 40*time.Millisecond)
+		want.same(t, rough.finish(t))
+		other.stop(t)
+		back.stop(t)
+	})
 }
 
-func differ(t *testing.T, what string, want, got map[string][]string) {
+// same fails if what was written differs in any byte or in order.
+func (w written) same(t *testing.T, got written) {
 	t.Helper()
-	for _, key := range slices.Sorted(maps.Keys(want)) {
-		n := min(len(want[key]), len(got[key]))
-		if diff := cmp.Diff(want[key][:n], got[key][:n]); diff != "" {
-			t.Errorf("%s %s (-calm +rough):\n%.2000s", what, key, diff)
+	f := func(what string, want, got map[string][]string) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-calm +rough):\n%.2000s", what, diff)
 		}
 	}
+	f("facts", w.facts, got.facts)
+	f("features", w.features, got.features)
+	f("scores", w.scores, got.scores)
 }
 
 // report fails unless what the log provokes did occur.
-func report(t *testing.T, facts, scores map[string][]string) {
+func report(t *testing.T, w written) {
 	t.Helper()
 	var usage, merged, late, revised, transitions int
-	for _, lines := range facts {
+	for _, lines := range w.facts {
 		for _, line := range lines {
 			raw, _ := hex.DecodeString(line[strings.LastIndex(line, " ")+1:])
 			var f goodhartv1.Fact
@@ -395,7 +344,7 @@ func report(t *testing.T, facts, scores map[string][]string) {
 		}
 	}
 	total := 0
-	for _, lines := range scores {
+	for _, lines := range w.scores {
 		total += len(lines)
 		for _, line := range lines {
 			if strings.Contains(line, `"rev":1`) {
