@@ -93,7 +93,7 @@ func seenByUs(t *testing.T, c *ktest.Cluster, topic string, isolation kgo.Isolat
 	}
 	client := c.Client(t, kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(isolation), kgo.KeepControlRecords())
-	var seen []string
+	seen := []string{}
 	left := map[int32]int64{}
 	ends.Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
