@@ -240,25 +240,30 @@ func (s *session) stop(id int32, err error) {
 }
 
 // confirmed asks the broker whether a commit whose outcome the client does not
-// know took effect: the group's offsets were part of it.
+// know took effect: the group's offsets were part of it. If that holds for some
+// partitions only, somebody else has gone on with the others, and nobody can tell
+// any more.
 func (s *session) confirmed(ctx context.Context) (bool, error) {
 	offsets, err := groupOffsets(ctx, s.cfg)
 	if err != nil {
 		return false, err
 	}
-	forward := map[int32]kgo.EpochOffset{}
+	forward, total := map[int32]kgo.EpochOffset{}, 0
 	for id, p := range s.partitions {
 		if len(p.pending) == 0 || s.stopped[id] {
 			continue
 		}
-		at, ok := offsets.Lookup(s.cfg.Stage.Input, id)
-		if !ok || at.At != p.applied {
-			return false, nil
+		total++
+		if at, ok := offsets.Lookup(s.cfg.Stage.Input, id); ok && at.At == p.applied {
+			forward[id] = kgo.EpochOffset{Epoch: -1, Offset: p.applied}
 		}
-		forward[id] = kgo.EpochOffset{Epoch: -1, Offset: p.applied}
 	}
-	if len(forward) == 0 {
+	switch len(forward) {
+	case 0:
 		return false, nil
+	case total:
+	default:
+		return false, fmt.Errorf("%d of %d partitions are at the offset of a transaction whose end is unknown", len(forward), total)
 	}
 	s.txn.Client().SetOffsets(map[string]map[int32]kgo.EpochOffset{s.cfg.Stage.Input: forward})
 	return true, nil

@@ -318,17 +318,27 @@ func (w written) same(t *testing.T, got written) {
 	f("scores", w.scores, got.scores)
 }
 
+// factOf decodes a fact as written has it.
+func factOf(t *testing.T, line string) *goodhartv1.Fact {
+	t.Helper()
+	raw, err := hex.DecodeString(line[strings.LastIndex(line, " ")+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &goodhartv1.Fact{}
+	if err := f.UnmarshalVT(raw); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // report fails unless what the log provokes did occur.
 func report(t *testing.T, w written) {
 	t.Helper()
 	var usage, merged, late, revised, transitions int
 	for _, lines := range w.facts {
 		for _, line := range lines {
-			raw, _ := hex.DecodeString(line[strings.LastIndex(line, " ")+1:])
-			var f goodhartv1.Fact
-			if err := f.UnmarshalVT(raw); err != nil {
-				t.Fatal(err)
-			}
+			f := factOf(t, line)
 			switch {
 			case f.Kind == goodhartv1.FactKind_FACT_KIND_TRANSITION:
 				transitions++
