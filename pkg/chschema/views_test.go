@@ -83,7 +83,7 @@ func TestViewsOfEmptyDatabase(t *testing.T) {
 	for _, v := range views(t) {
 		var want []string
 		if v.Name == "freshness" {
-			want = append(want, `* (pipeline) \N \N \N`)
+			want = append(want, `* (pipeline) \N \N \N \N \N`)
 		}
 		assertRows(t, conn, "*", v.FullName(), want...)
 	}
@@ -208,11 +208,11 @@ func TestQualityAndFreshness(t *testing.T) {
 	// silent for days does not.
 	run(t, conn, `INSERT INTO core.ticks (p, event_time, received_at, accepted_at, collector, sequence)
 		SELECT number % 3, now64(3), now64(3), now64(3) - multiIf(number % 3 = 0, 20, number % 3 = 1, 100, 300000), 'c', number FROM numbers(9)`)
-	assertRows(t, conn, "tenant, stream, lag_seconds BETWEEN 100 AND 160, last_event_at IS NOT NULL, dateDiff('second', last_stored_at, now()) < 60",
+	assertRows(t, conn, "tenant, stream, lag_seconds BETWEEN 100 AND 160, last_event_at IS NOT NULL, dateDiff('second', last_stored_at, now()) < 60, latency_p50_seconds BETWEEN 19 AND 101, latency_p99_seconds BETWEEN 99 AND 101",
 		"goodhart.freshness",
-		"* (pipeline) 1 1 1",
-		"acme claude-code 1 1 1",
-		"acme otel-genai 1 1 1",
+		"* (pipeline) 1 1 1 1 1",
+		"acme claude-code 1 1 1 1 1",
+		"acme otel-genai 1 1 1 1 1",
 	)
 }
 

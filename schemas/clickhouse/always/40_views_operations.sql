@@ -48,7 +48,9 @@ CREATE OR REPLACE VIEW goodhart.freshness {{onCluster}}
     stream LowCardinality(String) COMMENT 'Source of the records; (pipeline) for the ticks that measure it',
     last_event_at Nullable(DateTime('UTC')) COMMENT 'Newest event time stored, UTC',
     last_stored_at Nullable(DateTime('UTC')) COMMENT 'When the newest row became queryable, UTC',
-    lag_seconds Nullable(Float64) COMMENT 'Everything accepted before now minus this is queryable; NULL before the first tick. Not additive'
+    lag_seconds Nullable(Float64) COMMENT 'Everything accepted before now minus this is queryable; NULL before the first tick. Not additive',
+    latency_p50_seconds Nullable(Float64) COMMENT 'Time from accepted to stored of the ticks of the last hour, median; NULL without ticks. Not additive',
+    latency_p99_seconds Nullable(Float64) COMMENT 'The same, 99th percentile. Not additive'
 )
 {{definer}} AS
 WITH
@@ -61,13 +63,20 @@ WITH
             GROUP BY t.p
         ) AS n
         WHERE n.newest > n.newest_of_all - toIntervalDay(1)
-    ) AS lag
+    ) AS lag,
+    (
+        SELECT arrayMap(q -> if(isNaN(q), NULL, toFloat64(q) / 1000), quantilesTDigestMerge(0.5, 0.95, 0.99)(t.lag_ms))
+        FROM {{from "ticks_minute"}} AS t
+        WHERE t.minute > now('UTC') - toIntervalHour(1)
+    ) AS latency
 SELECT
     q.tenant AS tenant,
     q.source AS stream,
     toNullable(toDateTime(max(q.last_event_at), 'UTC')) AS last_event_at,
     toNullable(toDateTime(max(q.last_stored_at), 'UTC')) AS last_stored_at,
-    lag AS lag_seconds
+    lag AS lag_seconds,
+    latency[1] AS latency_p50_seconds,
+    latency[3] AS latency_p99_seconds
 FROM {{from "quality_hour"}} AS q
 GROUP BY tenant, stream
 HAVING sum(q.stored) + sum(q.merged) > 0
@@ -77,7 +86,9 @@ SELECT
     '(pipeline)' AS stream,
     if(count() = 0, NULL, toDateTime(max(t.last_event_at), 'UTC')) AS last_event_at,
     if(count() = 0, NULL, toDateTime(max(t.last_stored_at), 'UTC')) AS last_stored_at,
-    lag AS lag_seconds
+    lag AS lag_seconds,
+    latency[1] AS latency_p50_seconds,
+    latency[3] AS latency_p99_seconds
 FROM {{from "ticks_minute"}} AS t
 COMMENT 'Is it up to date';
 
