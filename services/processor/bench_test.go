@@ -157,9 +157,10 @@ func benchRecord(e *goodhartv1.Event) *kgo.Record {
 	}
 }
 
-// benchID is 16 bytes that differ for every n.
+// benchID is 16 bytes that differ for every n and look random, as hashes do.
 func benchID(n uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n*0x9e3779b97f4a7c15), n*0xd1b54a32d192ed03)
+	r := rand.NewPCG(n, 16)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.Uint64()), r.Uint64())
 }
 
 // benchEvent is a request of Claude Code as the collector publishes it.
@@ -168,11 +169,11 @@ func benchEvent(random *rand.Rand, serial, person int, at int64) *goodhartv1.Eve
 	return &goodhartv1.Event{
 		Kind: goodhartv1.EventKind_EVENT_KIND_USAGE, Tenant: "acme", Source: "claude-code",
 		Signal: goodhartv1.Signal_SIGNAL_LOG, EventId: benchID(uint64(serial)*2 + 1), RequestKey: benchID(uint64(serial)*2 + 2),
-		TimeMs: at - random.Int64N(5000), ReceivedMs: at, Conversation: fmt.Sprintf("%032x", person*2+serial%2),
-		Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE, Subject: fmt.Sprintf("p_%032x", person), Team: fmt.Sprintf("team-%d", person%40), Role: "engineer",
+		TimeMs: at - random.Int64N(5000), ReceivedMs: at, Conversation: fmt.Sprintf("%x", benchID(uint64(person*2+serial%2))),
+		Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE, Subject: fmt.Sprintf("p_%x", benchID(uint64(person)<<32)), Team: fmt.Sprintf("team-%d", person%40), Role: "engineer",
 		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, IdentityMethod: goodhartv1.IdentityMethod_IDENTITY_METHOD_EMAIL,
 		Credential: "key-1", Tool: "claude-code", ToolVersion: "2.1.220", Transport: goodhartv1.Transport_TRANSPORT_OTLP_HTTP,
-		AdapterVersion: "1", Prompt: fmt.Sprintf("%032x", serial/7), SchemaVersion: 1,
+		AdapterVersion: "1", Prompt: fmt.Sprintf("%x", benchID(uint64(serial/7)<<40)), SchemaVersion: 1,
 		Usage: &goodhartv1.Usage{
 			OperationName: "chat", ProviderName: "anthropic", RequestModel: "claude-sonnet-4-5-20250929", Model: "claude-sonnet-4-5",
 			InputUncachedTokens: n(400), CacheReadTokens: n(90_000), CacheWriteTokens: n(9000), OutputTokens: n(3000),
