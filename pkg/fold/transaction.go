@@ -126,9 +126,9 @@ func (s *session) produce(ctx context.Context, sent map[int32]int, failed *fault
 		if s.stopped[id] {
 			continue
 		}
-		note := func(_ *kgo.Record, err error) {
+		note := func(rec *kgo.Record, err error) {
 			if err != nil {
-				failed.add(id, err)
+				failed.add(id, fmt.Errorf("produce to %s/%d: %w", rec.Topic, rec.Partition, err))
 			}
 		}
 		for _, rec := range p.pending[sent[id]:] {
