@@ -141,10 +141,7 @@ func open(b *testing.B, subjects, cells int) (opened, func()) {
 		}
 		return machine.Record{Position: machine.Position{W: at}, Value: value}
 	}
-	keys := make([][]byte, subjects)
-	for i := range keys {
-		keys[i] = fmt.Appendf(nil, "acme|p_%032x", uint64(i)*0x9e3779b97f4a7c15)
-	}
+	key := func(dst []byte, i int) []byte { return fmt.Appendf(dst, "acme|p_%032x", uint64(i)*0x9e3779b97f4a7c15) }
 	heap := func() float64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -156,8 +153,8 @@ func open(b *testing.B, subjects, cells int) (opened, func()) {
 	var out machine.Outputs
 	for cell := range cells {
 		r := record(fmt.Sprintf("model-%d", cell))
-		for _, key := range keys {
-			r.Key = key
+		for i := range subjects {
+			r.Key = key(r.Key[:0], i)
 			f.Step(&r, &out)
 		}
 	}
@@ -166,10 +163,18 @@ func open(b *testing.B, subjects, cells int) (opened, func()) {
 	for i := range records {
 		records[i] = record("model-0")
 	}
-	n := uint64(0)
+	// Keys lie one behind the other in memory, as those of fetched records do.
+	const draws = 1 << 17
+	var keys []byte
+	for range draws {
+		keys = key(keys, rng.IntN(subjects))
+	}
+	length := len(keys) / draws
+	n := 0
 	return o, func() {
 		r := records[n%values]
-		r.Key = keys[n*0x9e3779b97f4a7c15>>20%uint64(subjects)]
+		at := n % draws * length
+		r.Key = keys[at : at+length]
 		n++
 		f.Step(&r, &out)
 	}

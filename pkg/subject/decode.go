@@ -62,114 +62,92 @@ func (u *usage) tokensUnknown() bool {
 	return u.has&hasOutput == 0 && string(u.operation) != "embeddings"
 }
 
-// The messages that decode descends into, as bits above every field number that
-// it looks for.
+// The fields that are looked for, a bit each.
 const (
-	inFact  = 0
-	inEvent = 1 << 32
-	inUsage = 2 << 32
+	wantFact  = 1<<4 | 1<<5 | 1<<6 | 1<<10 | 1<<11
+	wantEvent = 1<<7 | 1<<13 | 1<<14 | 1<<15 | 1<<18 | 1<<40
+	wantUsage = 1<<1 | 1<<5 | 1<<inputUncached | 1<<cacheRead | 1<<cacheWrite5m | 1<<cacheWrite1h | 1<<cacheWrite |
+		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<status | 1<<granularity
 )
 
-// decode reads a Fact and reports whether it could. It is one loop over the
-// bytes: entering a nested message moves the end, leaving it moves it back.
+// decode reads a Fact and reports whether it could.
 func (f *fact) decode(b []byte) bool {
 	*f = fact{}
-	var (
-		in     uint64 = inFact
-		m             = b // up to the end of the message being read
-		around [3]int     // ends of the messages around it
-	)
-	for i := 0; ; {
-		for i == len(m) {
-			if in == inFact {
-				return true
-			}
-			in -= inEvent
-			m = b[:around[in>>32]]
-		}
-		tag, j := uint64(m[i]), i+1
-		if tag >= 0x80 {
-			tag, j = longVarint(m, i)
-		}
-		if tag < 8 || uint(j) >= uint(len(m)) { // every field has a value
+	for i := 0; i < len(b); {
+		fd, ok := next(b, i, wantFact)
+		if !ok {
 			return false
 		}
-		at := in | tag>>3
-		v, k := uint64(m[j]), j+1
-		switch tag & 7 {
-		case wireVarint:
-			if v >= 0x80 {
-				v, k = longVarint(m, j)
-			}
-			if k < 0 {
-				return false
-			}
-			i = k
-			f.setNumber(at, v)
-		case wireBytes:
-			if v >= 0x80 {
-				v, k = longVarint(m, j)
-			}
-			if k < 0 || v > uint64(len(m)-k) {
-				return false
-			}
-			i = k + int(v)
-			if at == inFact|10 || at == inEvent|40 {
-				f.hasEvent = true
-				around[in>>32] = len(m)
-				in, m, i = in+inEvent, m[:i], k
-				continue
-			}
-			if !f.setBytes(at, m[k:i:i]) {
-				return false
-			}
-		default:
-			if i = skipFixed(j, tag); i < 0 || i > len(m) {
-				return false
-			}
+		if i = fd.end; !f.set(&fd, b) {
+			return false
 		}
 	}
+	return true
 }
 
-// setNumber notes a varint field.
-func (f *fact) setNumber(at, v uint64) {
-	if at >= inUsage && at < inUsage+32 {
-		f.usage.numbers[at&31] = int64(v)
-		f.usage.has |= 1 << (at & 31)
-		return
-	}
-	switch at {
-	case inFact | 4:
-		f.kind = goodhartv1.FactKind(v)
-	case inFact | 5:
-		f.observational = v != 0
-	case inFact | 6:
-		f.late = v != 0
-	case inEvent | 7:
-		f.timeMs = int64(v)
-	case inEvent | 15:
-		f.identity = goodhartv1.IdentityType(v)
-	}
-}
-
-// setBytes notes a length-delimited field and reports whether it is sound.
-func (f *fact) setBytes(at uint64, b []byte) bool {
-	switch at {
-	case inEvent | 13:
-		f.team = b
-	case inEvent | 14:
-		f.role = b
-	case inEvent | 18:
-		f.tool = b
-	case inUsage | 1:
-		f.usage.operation = b
-	case inUsage | 5:
-		f.usage.model = b
-	case inFact | 11:
+func (f *fact) set(fd *field, b []byte) bool {
+	switch fd.tag {
+	case 4<<3 | wireVarint:
+		f.kind = goodhartv1.FactKind(fd.v)
+	case 5<<3 | wireVarint:
+		f.observational = fd.v != 0
+	case 6<<3 | wireVarint:
+		f.late = fd.v != 0
+	case 10<<3 | wireBytes:
+		f.hasEvent = true
+		return f.decodeEvent(b[fd.start:fd.end])
+	case 11<<3 | wireBytes:
 		if f.transition == nil {
 			f.transition = &goodhartv1.Transition{}
 		}
-		return f.transition.UnmarshalVT(b) == nil
+		return f.transition.UnmarshalVT(b[fd.start:fd.end]) == nil
+	}
+	return true
+}
+
+func (f *fact) decodeEvent(b []byte) bool {
+	for i := 0; i < len(b); {
+		fd, ok := next(b, i, wantEvent)
+		if !ok {
+			return false
+		}
+		i = fd.end
+		switch fd.tag {
+		case 7<<3 | wireVarint:
+			f.timeMs = int64(fd.v)
+		case 13<<3 | wireBytes:
+			f.team = b[fd.start:fd.end:fd.end]
+		case 14<<3 | wireBytes:
+			f.role = b[fd.start:fd.end:fd.end]
+		case 15<<3 | wireVarint:
+			f.identity = goodhartv1.IdentityType(fd.v)
+		case 18<<3 | wireBytes:
+			f.tool = b[fd.start:fd.end:fd.end]
+		case 40<<3 | wireBytes:
+			if !f.usage.decode(b[fd.start:fd.end]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (u *usage) decode(b []byte) bool {
+	for i := 0; i < len(b); {
+		fd, ok := next(b, i, wantUsage)
+		if !ok {
+			return false
+		}
+		i = fd.end
+		switch num := fd.tag >> 3; {
+		case fd.tag == 1<<3|wireBytes:
+			u.operation = b[fd.start:fd.end:fd.end]
+		case fd.tag == 5<<3|wireBytes:
+			u.model = b[fd.start:fd.end:fd.end]
+		case fd.tag&7 == wireVarint && num < 32:
+			u.numbers[num] = int64(fd.v)
+			u.has |= 1 << num
+		}
 	}
 	return true
 }

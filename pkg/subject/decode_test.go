@@ -20,6 +20,11 @@ func FuzzDecode(f *testing.F) {
 		Transition: &goodhartv1.Transition{Team: "web", ProvisionalDelta: -1, TimeMs: -5},
 	}))
 	f.Add([]byte{0x52, 0x00, 0x52, 0x03, 0x82, 0x01, 0x00}) // an event twice
+	// Fields of fixed length, and a tag longer than it must be, before what is read.
+	n := int64(300)
+	used := append(encode(f, &goodhartv1.Usage{H64: new(uint64(7))}), encode(f, &goodhartv1.Usage{OutputTokens: &n, InputUncachedTokens: &n})...)
+	event := append([]byte{0xfd, 0x02, 1, 2, 4, 5, 0xb8, 0x80, 0x00, 0x2a, 0xc2, 0x02, byte(len(used))}, used...)
+	f.Add(append([]byte{0x52, byte(len(event))}, event...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got fact
 		ok := got.decode(b)

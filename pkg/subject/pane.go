@@ -17,6 +17,10 @@ type subject struct {
 	shard int
 	// panes is sorted by start: a subject has one pane of a minute at a time.
 	panes []*pane
+	// one and own are the place of the only pane that most subjects have: an
+	// addition waits for memory more than for anything else.
+	one [1]*pane
+	own pane
 }
 
 // pane is one minute of a subject. Its cells are the messages that will be
@@ -30,6 +34,9 @@ type pane struct {
 	cells      []*goodhartv1.Cell
 	// index finds a cell once there are too many to look through.
 	index map[cellKey]*goodhartv1.Cell
+	// first is the place of the first cell, which is often the only one.
+	first goodhartv1.Cell
+	list  [1]*goodhartv1.Cell
 }
 
 // cellKey names a cell in its pane.
@@ -44,7 +51,8 @@ func (f *Fold) subject(key []byte, shard int) *subject {
 	if s, ok := f.shards[shard][string(key)]; ok {
 		return s
 	}
-	s := &subject{key: string(key), shard: shard}
+	s := f.blank()
+	s.key, s.shard, s.panes = string(key), shard, s.one[:0]
 	f.shards[shard][s.key] = s
 	f.stats.Subjects++
 	return s
@@ -91,7 +99,7 @@ func (f *Fold) pane(s *subject, start int64) *pane {
 	if found {
 		return s.panes[at]
 	}
-	p := f.blank()
+	p := s.blank()
 	p.subject, p.start, p.due = s, start, start+window.Minute
 	if p.due <= f.w {
 		p.due, p.delta = window.After(f.w, window.Minute), true
@@ -117,7 +125,13 @@ func (f *Fold) cell(p *pane, team, model, tool []byte) *goodhartv1.Cell {
 			}
 		}
 	}
-	c := &goodhartv1.Cell{Team: f.names.of(team), Model: f.names.of(model), Tool: f.names.of(tool)}
+	var c *goodhartv1.Cell
+	if len(p.cells) == 0 {
+		c, p.cells = &p.first, p.list[:0]
+	} else {
+		c = &goodhartv1.Cell{}
+	}
+	c.Team, c.Model, c.Tool = f.names.of(team), f.names.of(model), f.names.of(tool)
 	p.cells = append(p.cells, c)
 	p.reindex(c)
 	return c
@@ -211,28 +225,33 @@ func (f *Fold) release(p *pane) {
 	s := p.subject
 	at, _ := slices.BinarySearchFunc(s.panes, p.start, byStart)
 	s.panes = slices.Delete(s.panes, at, at+1)
+	f.stats.OpenPanes--
+	*p = pane{}
 	if len(s.panes) == 0 {
 		delete(f.shards[s.shard], s.key)
 		f.stats.Subjects--
+		*s = subject{}
+		f.spare = append(f.spare, s)
 	}
-	f.stats.OpenPanes--
-	clear(p.cells)
-	if cap(p.cells) > 2*indexAbove {
-		return
+}
+
+// blank returns an empty subject.
+func (f *Fold) blank() *subject {
+	n := len(f.spare)
+	if n == 0 {
+		return &subject{}
 	}
-	*p = pane{cells: p.cells[:0]}
-	f.spare = append(f.spare, p)
+	s := f.spare[n-1]
+	f.spare = f.spare[:n-1]
+	return s
 }
 
 // blank returns an empty pane.
-func (f *Fold) blank() *pane {
-	n := len(f.spare)
-	if n == 0 {
-		return &pane{}
+func (s *subject) blank() *pane {
+	if s.own.subject == nil {
+		return &s.own
 	}
-	p := f.spare[n-1]
-	f.spare = f.spare[:n-1]
-	return p
+	return &pane{}
 }
 
 // compareFired orders panes that are due at the same time.

@@ -77,14 +77,9 @@ func (f *Fold) empty(shard int) {
 
 // restore adds a saved pane.
 func (f *Fold) restore(s *subject, saved *goodhartv1.SubjectPane) {
-	p := &pane{
-		subject:  s,
-		start:    saved.StartMs,
-		due:      saved.DueMs,
-		delta:    saved.Delta,
-		identity: saved.IdentityType,
-		role:     saved.Role,
-	}
+	p := s.blank()
+	p.subject, p.start, p.due, p.delta = s, saved.StartMs, saved.DueMs, saved.Delta
+	p.identity, p.role = saved.IdentityType, saved.Role
 	for _, c := range saved.Cells {
 		p.cells = append(p.cells, c)
 		p.reindex(c)

@@ -65,7 +65,7 @@ type Fold struct {
 	in      fact
 	feature goodhartv1.Feature
 	key     []byte
-	spare   []*pane
+	spare   []*subject
 	stats   Stats
 }
 
