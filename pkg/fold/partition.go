@@ -31,6 +31,7 @@ type partition struct {
 
 	machine machine.Machine
 	merge   *merge // nil where records are applied in the order of offsets
+	in      machine.Record // being applied; as an argument it would be garbage
 	out     machine.Outputs
 
 	// applied is the offset after the last record folded; equal to the committed
@@ -150,7 +151,8 @@ func (p *partition) releaseDue() error {
 }
 
 func (p *partition) step(rec machine.Record) {
-	p.machine.Step(&rec, &p.out)
+	p.in = rec
+	p.machine.Step(&p.in, &p.out)
 	p.position = rec.Position
 	if p.out.Silent {
 		return

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"encoding/binary"
 	"log/slog"
 	"testing"
 	"time"
@@ -11,9 +12,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 )
 
-// What an aborted transaction held goes into the next one as it was, whatever is
-// folded in between and whatever the client wrote on the records.
-func TestPendingSurvivesAborts(t *testing.T) {
+func newTestPartition() *partition {
 	cfg := &Config{
 		Stage: Stage{
 			Name: "ledger", Input: "in", State: "state", Stamped: "mid", Dead: "dead",
@@ -24,11 +23,30 @@ func TestPendingSurvivesAborts(t *testing.T) {
 		Metrics:    prometheus.NewRegistry(),
 	}
 	cfg.setDefaults()
+	return newPartition(cfg, 0)
+}
+
+// A record that the machine has nothing to say to costs no memory.
+func TestTakeDoesNotAllocate(t *testing.T) {
+	p := newTestPartition()
+	tick := &kgo.Record{Topic: "in", Value: binary.BigEndian.AppendUint64(nil, 1_000_000)}
+	if n := testing.AllocsPerRun(100, func() {
+		if err := p.take(tick); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// What an aborted transaction held goes into the next one as it was, whatever is
+// folded in between and whatever the client wrote on the records.
+func TestPendingSurvivesAborts(t *testing.T) {
 	records := input(3, 3000)
 	for i, rec := range records {
 		rec.Offset = int64(i)
 	}
-	p := newPartition(cfg, 0)
+	p := newTestPartition()
 	step := func(part []*kgo.Record) {
 		t.Helper()
 		if err := p.fold(part); err != nil {
