@@ -30,7 +30,7 @@ type partition struct {
 	count  func(topic string) int32
 
 	machine machine.Machine
-	merge   *merge // nil where records are applied in the order of offsets
+	merge   *merge         // nil where records are applied in the order of offsets
 	in      machine.Record // being applied; as an argument it would be garbage
 	out     machine.Outputs
 
