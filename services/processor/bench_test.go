@@ -286,7 +286,8 @@ func (bed *benchBed) measure(stages ...[2]string) drain {
 }
 
 // await returns once the group has committed the last record of every partition
-// of the topic. Behind it lies only the marker of the transaction that wrote it.
+// of the topic and no transaction is open there: Apache Kafka writes the markers
+// of a transaction after its end. Behind the last record lies its marker.
 func (bed *benchBed) await(group, topic string) {
 	bed.b.Helper()
 	ctx, cancel := context.WithTimeout(bed.b.Context(), 5*time.Minute)
@@ -294,7 +295,11 @@ func (bed *benchBed) await(group, topic string) {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		ends, err := bed.adm.ListCommittedOffsets(ctx, topic)
+		ends, err := bed.adm.ListEndOffsets(ctx, topic)
+		if err != nil {
+			bed.b.Fatal(err)
+		}
+		stable, err := bed.adm.ListCommittedOffsets(ctx, topic)
 		if err != nil {
 			bed.b.Fatal(err)
 		}
@@ -302,7 +307,8 @@ func (bed *benchBed) await(group, topic string) {
 		done := err == nil // else the group does not exist yet
 		ends.Each(func(end kadm.ListedOffset) {
 			at, ok := offsets.Lookup(topic, end.Partition)
-			done = done && (end.Offset == 0 || ok && at.At >= end.Offset-1)
+			last, _ := stable.Lookup(topic, end.Partition)
+			done = done && last.Offset == end.Offset && (end.Offset == 0 || ok && at.At >= end.Offset-1)
 		})
 		if done {
 			return
