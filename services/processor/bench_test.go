@@ -280,15 +280,16 @@ func (bed *benchBed) measure(stages ...[2]string) drain {
 	began, cpu := time.Now(), cpuTime(bed.b)
 	bed.end()
 	for _, s := range stages {
-		bed.await(s[0], s[1])
+		bed.await(s[0], s[1], false)
 	}
 	return drain{time.Since(began), cpuTime(bed.b) - cpu}
 }
 
 // await returns once the group has committed the last record of every partition
-// of the topic and no transaction is open there: Apache Kafka writes the markers
-// of a transaction after its end. Behind the last record lies its marker.
-func (bed *benchBed) await(group, topic string) {
+// of the topic, behind which lies only the marker of its transaction; and once no
+// transaction is open there, unless the backlog's is: Apache Kafka writes markers
+// after the end of a transaction.
+func (bed *benchBed) await(group, topic string, gated bool) {
 	bed.b.Helper()
 	ctx, cancel := context.WithTimeout(bed.b.Context(), 5*time.Minute)
 	defer cancel()
@@ -308,7 +309,7 @@ func (bed *benchBed) await(group, topic string) {
 		ends.Each(func(end kadm.ListedOffset) {
 			at, ok := offsets.Lookup(topic, end.Partition)
 			last, _ := stable.Lookup(topic, end.Partition)
-			done = done && last.Offset == end.Offset && (end.Offset == 0 || ok && at.At >= end.Offset-1)
+			done = done && (gated || last.Offset == end.Offset) && last.Offset > 0 && ok && at.At >= last.Offset-1
 		})
 		if done {
 			return
@@ -351,8 +352,8 @@ func drainFolds(b *testing.B, broker benchBroker, events int, folds ...string) d
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go labelled("folds/"+strconv.Itoa(len(folds)), func() { done <- Run(ctx, cfg, probe.New(slog.New(slog.DiscardHandler))) })
-	for _, s := range stages {
-		bed.await(s[0], s[1])
+	for _, s := range stages[:min(len(stages), 2)] { // nothing reaches the tenant fold yet
+		bed.await(s[0], s[1], true)
 	}
 	d := bed.measure(stages...)
 	cancel()
@@ -377,7 +378,7 @@ func drainBare(b *testing.B, broker benchBroker, events int) drain {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go labelled("bare", func() { done <- passOn(ctx, bed.addrs) })
-	bed.await(bareGroup, schemas.TopicEvents)
+	bed.await(bareGroup, schemas.TopicEvents, true)
 	d := bed.measure([2]string{bareGroup, schemas.TopicEvents})
 	cancel()
 	if err := <-done; err != nil {

@@ -54,7 +54,7 @@ func BenchmarkRecovery(b *testing.B) {
 				b.StartTimer()
 				p = bed.runProcessor(b, period)
 				for _, s := range recoveryStages {
-					bed.await(s[0], s[1])
+					bed.await(s[0], s[1], false)
 				}
 			}
 			b.ReportMetric(0, "ns/op")
@@ -127,7 +127,7 @@ func (bed *benchBed) send(records iter.Seq[*kgo.Record]) {
 func (bed *benchBed) settle(p *benchProcessor) {
 	bed.b.Helper()
 	for _, s := range recoveryStages {
-		bed.await(s[0], s[1])
+		bed.await(s[0], s[1], false)
 	}
 	read := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
