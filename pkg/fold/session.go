@@ -221,7 +221,7 @@ func (s *session) turn(ctx context.Context) error {
 	}
 	defer s.txn.AllowRebalance()
 	for again := true; again; again = s.awaited() {
-		fetches, err := s.poll(ctx, pollWait, s.share())
+		fetches, err := s.poll(ctx, pollWait, s.cfg.MaxRecords)
 		if err != nil {
 			return err
 		}
@@ -354,12 +354,6 @@ func (s *session) commitMissing(ctx context.Context, id int32, offset int64) err
 	}
 	return nil
 }
-
-// maxShare is how many records are folded before their outputs go to Kafka, which
-// then has something to do while the next ones are folded.
-const maxShare = 8192
-
-func (s *session) share() int { return min(maxShare, s.cfg.MaxRecords) }
 
 // poll returns the next records, and the fetch errors that the client does not
 // mend by itself.

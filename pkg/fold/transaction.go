@@ -89,7 +89,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 				return errors.New("the records of an aborted transaction did not come back")
 			}
 		}
-		more, err := s.poll(finish, wait, s.share())
+		more, err := s.poll(finish, wait, s.cfg.MaxRecords)
 		if err != nil {
 			return err
 		}
