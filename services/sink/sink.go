@@ -29,6 +29,9 @@ import (
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	tel.NotReady("sink", "starting")
 	layout, err := layoutOf(ctx, cfg, tel)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // a stop during the start is a stop
+	}
 	if err != nil {
 		return err
 	}
