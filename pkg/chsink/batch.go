@@ -102,7 +102,7 @@ func (b *batch) full(l Limits) bool {
 
 func (b *batch) reset() {
 	for i, bl := range b.blocks {
-		bl.reset()
+		bl.Reset()
 		b.stored[i] = false
 	}
 	clear(b.dead)

@@ -288,7 +288,8 @@ func (b *Block) truncate(rows int) {
 	b.current.from, b.current.to = 0, 0
 }
 
-func (b *Block) reset() { b.truncate(0) }
+// Reset drops all rows and keeps the memory that they took.
+func (b *Block) Reset() { b.truncate(0) }
 
 // encode appends the selected rows as a Native block.
 func (b *Block) encode(dst []byte, sel []int) ([]byte, error) {

@@ -19,13 +19,16 @@ type view struct {
 	record  []byte
 	text    string    // the record again
 	has     [3]uint64 // which fields are there: bits by number, for each message
-	places  [3 * fields]struct{ from, to uint32 }
-	numbers [3 * fields]uint64
+	places  [256]place
+	numbers [256]uint64
 	quality []int32
 	// activity is that payload, decoded.
 	activity    goodhartv1.Activity
 	hasActivity bool
 }
+
+// place is a part of the record.
+type place struct{ from, to uint32 }
 
 // fields is above the greatest field number of the three messages.
 const fields = 64
@@ -43,7 +46,6 @@ const (
 // Fields that rows are not made of one by one.
 const (
 	factEvent     = ofFact | 10
-	eventQuality  = ofEvent | 22
 	eventUsage    = ofEvent | 40
 	eventActivity = ofEvent | 41
 )
@@ -97,115 +99,136 @@ func (v *view) read(b []byte) bool {
 	if v.hasActivity {
 		v.activity, v.hasActivity = goodhartv1.Activity{}, false
 	}
-	message, ends := 0, [3]int{} // being read, and where those around it end
+	message, ends := uint64(0), [3]int{} // being read, and where those around it end
 	for i, end := 0, len(b); ; {
-		for i == end {
+		for i >= end {
 			if message == 0 {
 				return true
 			}
 			message--
 			end = ends[message]
 		}
-		tag, at := varint(b[:end], i)
-		number := int32(tag >> 3)
-		if at < 0 || number <= 0 {
+		tag, at := uint64(b[i]), i+1
+		if tag >= 0x80 {
+			tag, at = longVarint(b[:end], i)
+		}
+		if at < 0 || at >= end { // every field has a value
 			return false
 		}
-		switch tag & 7 {
+		number := tag >> 3
+		s := slot(message*fields + number%fields)
+		n, next := uint64(b[at]), at+1
+		if n >= 0x80 && tag&7 != wireFixed64 {
+			n, next = longVarint(b[:end], at)
+		}
+		looks := v.wire[s]
+		if next < 0 || number >= fields || looks != byte(tag&7) {
+			looks = inspect
+		}
+		switch looks {
 		case wireVarint:
-			n, next := varint(b[:end], at)
-			if i = next; i < 0 || !v.setNumber(v.wire.varint[message], message, number, n) {
-				return false
-			}
-		case wireFixed64:
-			if i = at + 8; i > end {
-				return false
-			}
-			if !v.setNumber(v.wire.fixed64[message], message, number, binary.LittleEndian.Uint64(b[at:])) {
-				return false
-			}
+			v.numbers[s] = n
+			i = next
 		case wireBytes:
-			n, from := varint(b[:end], at)
-			if from < 0 || n > uint64(end-from) {
+			if n > uint64(end-next) {
 				return false
 			}
-			i = from + int(n)
-			if s := slot(message)*fields + slot(number); number < fields && (s == factEvent || s == eventUsage) {
-				v.has[message] |= 1 << number
-				ends[message] = end
-				message, i, end = message+1, from, i
-				continue
-			}
-			if !v.setBytes(b, message, number, from, i) {
-				return false
-			}
-		case wireFixed32:
-			if i = at + 4; i > end || v.wire.knows(message, number) {
-				return false
-			}
+			i = next + int(n)
+			v.places[s] = place{uint32(next), uint32(i)}
 		default:
-			return false
+			to, ok := v.inspect(b[:end], tag, at, message)
+			if !ok {
+				return false
+			}
+			if i = to; number < fields && (s == factEvent || s == eventUsage) {
+				ends[message] = end
+				i, end = next, to
+				v.has[message] |= 1 << number
+				message++
+			}
+			continue
 		}
+		v.has[message] |= 1 << number
 	}
 }
 
-// setNumber notes a number, if the field is of those that look like it. It
-// reports false for a field that must look otherwise.
-func (v *view) setNumber(right uint64, message int, number int32, n uint64) bool {
-	if number >= fields || right>>number&1 == 0 {
-		return !v.wire.knows(message, number)
+// inspect reads a field that is not simply a varint or bytes, or not known, and
+// returns the place behind it. It reports false if the value does not end, or is
+// not what its field is made of.
+func (v *view) inspect(b []byte, tag uint64, at int, message uint64) (int, bool) {
+	number := int32(tag >> 3)
+	looks := wireUnknown
+	var s slot
+	if number > 0 && number < fields {
+		s = slot(message)*fields + slot(number)
+		looks = int(v.wire[s])
 	}
-	s := slot(message)*fields + slot(number)
-	v.numbers[s] = n
-	v.has[message] |= 1 << number
-	if s == eventQuality {
-		v.quality = append(v.quality, int32(n))
-	}
-	return true
-}
-
-// setBytes notes where a string is, and reads the nested message or the packed
-// numbers that it may be instead.
-func (v *view) setBytes(b []byte, message int, number int32, from, to int) bool {
-	if number >= fields || v.wire.bytes[message]>>number&1 == 0 {
-		return !v.wire.knows(message, number)
-	}
-	s := slot(message)*fields + slot(number)
-	v.places[s].from, v.places[s].to = uint32(from), uint32(to)
-	v.has[message] |= 1 << number
-	if s == eventActivity {
-		v.hasActivity = true
-		return v.activity.UnmarshalVTUnsafe(b[from:to]) == nil
-	}
-	for s == eventQuality && from < to {
-		var n uint64
-		if n, from = varint(b[:to], from); from < 0 {
-			return false
+	var n uint64
+	to := at
+	switch tag & 7 {
+	case wireVarint:
+		n, to = longVarint(b, at)
+	case wireFixed64:
+		to += 8
+	case wireFixed32:
+		to += 4
+	case wireBytes:
+		if n, at = longVarint(b, at); at < 0 || n > uint64(len(b)-at) {
+			return 0, false
 		}
-		v.quality = append(v.quality, int32(n))
+		to = at + int(n)
+	default:
+		return 0, false
 	}
-	return true
+	if to < 0 || to > len(b) || number <= 0 {
+		return 0, false
+	}
+	switch {
+	case looks == wireUnknown:
+		return to, true
+	case looks == wireMessage && tag&7 == wireBytes:
+		if s == eventActivity {
+			v.hasActivity = true
+			v.has[message] |= 1 << number
+			return to, v.activity.UnmarshalVTUnsafe(b[at:to]) == nil
+		}
+		return to, true
+	case looks == wirePacked && tag&7 == wireVarint:
+		v.quality = append(v.quality, int32(n))
+	case looks == wirePacked && tag&7 == wireBytes:
+		for at < to {
+			if n, at = longVarint(b[:to], at); at < 0 {
+				return 0, false
+			}
+			v.quality = append(v.quality, int32(n))
+		}
+	case looks == wireFixed64 && tag&7 == wireFixed64:
+		v.numbers[s] = binary.LittleEndian.Uint64(b[at:])
+	default:
+		return 0, false
+	}
+	v.has[message] |= 1 << number
+	return to, true
 }
 
-// Wire types of protobuf.
+// Wire types of protobuf, and what else a field of ours may be.
 const (
 	wireVarint  = 0
 	wireFixed64 = 1
 	wireBytes   = 2
 	wireFixed32 = 5
+	wireUnknown = 8
+	wireMessage = 9  // of which the view reads the inside
+	wirePacked  = 10 // varints one by one or packed
 )
 
-// varint reads the varint at i and returns the place behind it, -1 if there is
-// none.
-func varint(b []byte, i int) (uint64, int) {
-	if i < len(b) && b[i] < 0x80 {
-		return uint64(b[i]), i + 1
-	}
-	return longVarint(b, i)
-}
+// inspect leaves a field to the function of that name.
+const inspect = 255
 
+// longVarint reads the varint at i, of one byte or more, and returns the place
+// behind it, -1 if there is none.
 func longVarint(b []byte, i int) (uint64, int) {
-	if i+1 < len(b) && b[i+1] < 0x80 {
+	if i+1 < len(b) && b[i+1] < 0x80 && b[i] >= 0x80 {
 		return uint64(b[i]&0x7f) | uint64(b[i+1])<<7, i + 2
 	}
 	var n uint64
@@ -219,33 +242,35 @@ func longVarint(b []byte, i int) (uint64, int) {
 	return 0, -1
 }
 
-// wireTypes says how the fields of Fact, Event and Usage look on the wire: bits
-// by number, for each message.
-type wireTypes struct{ varint, fixed64, bytes [3]uint64 }
+// wireTypes says how each field of Fact, Event and Usage looks on the wire, by
+// slot.
+type wireTypes [256]uint8
 
 func newWireTypes() *wireTypes {
 	w := &wireTypes{}
-	for message, m := range []protoreflect.ProtoMessage{&goodhartv1.Fact{}, &goodhartv1.Event{}, &goodhartv1.Usage{}} {
-		list := m.ProtoReflect().Descriptor().Fields()
+	for i := range w {
+		w[i] = wireUnknown
+	}
+	for _, of := range []slot{ofFact, ofEvent, ofUsage} {
+		list := messageOf(of).Fields()
 		for k := range list.Len() {
-			field := list.Get(k)
-			bit := uint64(1) << field.Number()
-			switch field.Kind() {
+			f := list.Get(k)
+			s := of | slot(f.Number())
+			switch f.Kind() {
 			case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
-				w.bytes[message] |= bit
+				w[s] = wireBytes
 			case protoreflect.Fixed64Kind:
-				w.fixed64[message] |= bit
+				w[s] = wireFixed64
 			default:
-				w.varint[message] |= bit
+				w[s] = wireVarint
 			}
-			if field.IsPacked() {
-				w.bytes[message] |= bit
+			if f.IsPacked() {
+				w[s] = wirePacked
 			}
 		}
 	}
+	for _, s := range []slot{factEvent, eventUsage, eventActivity} {
+		w[s] = wireMessage
+	}
 	return w
-}
-
-func (w *wireTypes) knows(message int, number int32) bool {
-	return number < fields && (w.varint[message]|w.fixed64[message]|w.bytes[message])>>number&1 != 0
 }
