@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -63,6 +64,16 @@ func TestReplayOfTheLedgersLetters(t *testing.T) {
 	})
 }
 
+// elsewhere is a subject whose facts go to another partition than the event's.
+func elsewhere(e *goodhartv1.Event) string {
+	of := func(subject string) int32 { return schemas.Partition([]byte(e.Tenant+"|"+subject), partitions) }
+	for n := 2; ; n++ {
+		if subject := fmt.Sprint("p_", n); of(subject) != of(e.Subject) {
+			return subject
+		}
+	}
+}
+
 // replays are the headers of replayed records.
 func replays(b *bed) []string {
 	b.Helper()
@@ -93,35 +104,47 @@ func counted(b *bed, want int64) {
 	}
 }
 
-// A fact that the sink learns to store later gets its row under its own place,
-// once, whatever comes after.
+// Facts that the sink learns to store later get their rows under their own
+// places, once, whoever stores them.
 func TestReplayOfTheSinksLetters(t *testing.T) {
 	each(t, newBed, func(b *bed) {
 		future := int32(len(goodhartv1.Quality_name))
 		stop := b.sink("")
 		b.processor(processor.Ledger, processor.Subject, processor.Tenant)
-		strange := b.usage("claude-code", 2)
-		strange.Quality = []goodhartv1.Quality{goodhartv1.Quality(future)}
-		b.accept(b.usage("claude-code", 1), strange)
+		// A judgement that cannot be stored is a dead letter, and no record's fate.
+		b.produce(&kgo.Record{Topic: schemas.TopicScores, Value: []byte(`{"kind": "riddle", "tenant": "acme"}`), Timestamp: b.accepted})
+		b.until("SELECT toString(count()) FROM core.dead AS d WHERE d.topic = 'goodhart.scores.v1'", "1")
+		strange := func(n int) *goodhartv1.Event {
+			e := b.usage("claude-code", n)
+			e.Quality = []goodhartv1.Quality{goodhartv1.Quality(future)}
+			return e
+		}
+		b.accept(b.usage("claude-code", 1), strange(2), strange(3))
+		b.until("SELECT toString(count()) FROM core.dead", "3")
+		alone := strange(4) // in its partition of facts.v1
+		alone.Subject = elsewhere(alone)
+		b.accept(alone)
 		b.tick()
-		b.until(balance, "accepted 2, duplicate 0, stored 1, dead 1")
+		b.until(balance, "accepted 4, duplicate 0, stored 1, dead 3")
 		b.conserved()
-		b.says("replay --topic goodhart.facts.v1 --yes", "1 letters",
-			fmt.Sprintf("1 left: it would die again: out_of_range: event.quality %d does not fit", future))
+		b.says("replay --all --yes", "4 letters", fmt.Sprintf("3 left: it would die again: out_of_range: event.quality %d does not fit", future),
+			"1 left: it would die again: unknown_kind: kind riddle")
 
 		stop()
 		goodhartv1.Quality_name[future] = "QUALITY_FUTURE"
 		defer delete(goodhartv1.Quality_name, future)
 		stop = b.sink("")
-		b.says("replay --component sink", "1 to store", "nothing was done")
+		b.says("replay --component sink", "3 to store", "1 left: it would die again", "nothing was done")
 		b.stored(1)
-		b.says("replay --component sink --yes", "1 stored")
-		b.until(balance, "accepted 3, duplicate 0, stored 2, dead 1")
-		b.until("SELECT arrayStringConcat(groupArray(arrayStringConcat(u.quality, '+'))) FROM core.usage AS u", "future")
+		b.says("replay 0:1 --yes", "1 stored")
+		b.until(balance, "accepted 5, duplicate 0, stored 2, dead 3")
+		b.says("replay 0:1 0:2 --yes", "1 stored", "1 left: it is stored already")
+		b.until(balance, "accepted 6, duplicate 0, stored 3, dead 3")
+		b.until("SELECT toString(countIf(has(u.quality, 'future'))) FROM core.usage AS u", "2")
 		b.conserved()
-		b.says("replay --all --yes --force", "1 left: it is stored already")
 
-		// A sink that reads everything again finds the row as its own.
+		// A sink that reads everything again finds those rows as its own, and stores
+		// the third. It knows nothing of letters: that fate is told by a replay.
 		stop()
 		adm := kadm.NewClient(b.client)
 		if _, err := adm.LeaveGroup(b.Context(), kadm.LeaveGroup(schemas.GroupSink).InstanceIDs("sink")); err != nil {
@@ -132,11 +155,14 @@ func TestReplayOfTheSinksLetters(t *testing.T) {
 		}
 		b.sink("start")
 		b.caughtUp(schemas.GroupSink, schemas.TopicFacts)
-		b.accept(b.usage("claude-code", 3))
+		b.until(balance, "accepted 6, duplicate 0, stored 4, dead 3")
+		b.says("replay --all --yes", "1 stored", "2 left: it is stored already")
+		b.says("replay --all --yes --force", "3 left: it is stored already")
+		b.accept(b.usage("claude-code", 5))
 		b.tick()
-		b.until(balance, "accepted 4, duplicate 0, stored 3, dead 1")
-		b.stored(3)
+		b.until(balance, "accepted 8, duplicate 0, stored 5, dead 3")
+		b.stored(5)
 		b.conserved()
-		counted(b, 3)
+		counted(b, 5)
 	})
 }

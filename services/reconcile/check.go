@@ -156,7 +156,7 @@ func quality() check {
 		tallies.metrics[m] = "sum(r." + m + ")"
 	}
 	dead := rawSide{
-		from: "core.dead AS r WHERE r.stage != 'collector'", bucket: "toStartOfHour(toDateTime(r.event_time, 'UTC'))", keys: keys,
+		from: "core.dead AS r WHERE r.stage IN ('ledger', 'sink') AND r.topic IN ('goodhart.events.v1', 'goodhart.facts.v1')", bucket: "toStartOfHour(toDateTime(r.event_time, 'UTC'))", keys: keys,
 		metrics: map[string]string{"dead": "toInt64(uniqExact(r.topic, r.partition, r.offset))"},
 	}
 	for _, side := range []*rawSide{&c.raw[0], &c.raw[1], &c.raw[2], &tallies, &dead} {

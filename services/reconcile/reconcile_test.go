@@ -62,7 +62,8 @@ func newBed(t *testing.T) bed {
 			if(n % 2 = 0, 0, 1), 0, 0, if(n % 4 = 1, NULL, 500)
 		FROM (SELECT number AS n, toDateTime64(now(), 3, 'UTC') - 600 - toIntervalHour(n) AS t FROM numbers(500))`,
 		`INSERT INTO core.dead (tenant, source, stage, reason, event_time, accepted_at, topic, partition, offset)
-		SELECT 'acme', 'claude-code', ['ledger', 'collector', 'sink'][1 + number % 3], 'x', now64(3) - 7200, now64(3), 'events', 0, number % 20 FROM numbers(60)`,
+		SELECT 'acme', 'claude-code', ['ledger', 'collector', 'sink', 'subject'][1 + number % 4], 'x', now64(3) - 7200, now64(3),
+			['goodhart.events.v1', 'goodhart.facts.v1', 'goodhart.scores.v1'][1 + number % 3], 0, number % 20 FROM numbers(60)`,
 		// Tallies that balance with what is stored, per hour and source.
 		`INSERT INTO core.tallies (tenant, source, hour, accepted, duplicate, held)
 		SELECT q.tenant, q.source, q.hour, sum(q.stored) + sum(q.merged) + uniqExactMerge(q.dead) + 3, 2, 1 FROM core.quality_hour AS q GROUP BY q.tenant, q.source, q.hour`,
