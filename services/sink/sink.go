@@ -30,7 +30,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	tel.NotReady("sink", "starting")
 	layout, err := layoutOf(ctx, cfg, tel)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // a stop during the start is a stop
+		return nil
 	}
 	if err != nil {
 		return err
