@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"testing"
@@ -18,7 +19,8 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// shouter also emits so many bytes for the key "key-loud".
+// shouter also emits so many bytes for the key "key-loud"; compression cannot
+// shrink them.
 type shouter struct {
 	*counter
 
@@ -28,7 +30,9 @@ type shouter struct {
 func (s shouter) Step(r *machine.Record, out *machine.Outputs) {
 	s.counter.Step(r, out)
 	if string(r.Key) == "key-loud" {
-		out.EmitBytes("mid", machine.ByKey, r.Key, s.w, make([]byte, s.size), nil)
+		shout := make([]byte, s.size)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(shout) // never fails
+		out.EmitBytes("mid", machine.ByKey, r.Key, s.w, shout, nil)
 	}
 }
 

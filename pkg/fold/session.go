@@ -143,7 +143,9 @@ func (s *session) options() []kgo.Opt {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchMaxBytes(1 << 20),
 		kgo.MaxBufferedRecords(1 << 20),
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
+		// Facts shrink to two fifths: that is worth more than it costs once there are
+		// replicas.
+		kgo.ProducerBatchCompression(kgo.SnappyCompression()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, cl *kgo.Client, parts map[string][]int32) {
 			// Nothing may be fetched before its state is restored.
 			cl.PauseFetchPartitions(parts)

@@ -400,7 +400,6 @@ func passOn(ctx context.Context, addrs []string) error {
 		kgo.BlockRebalanceOnPoll(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MaxBufferedRecords(1<<20),
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
 	)
 	if err != nil {
 		return fmt.Errorf("open session: %w", err)
