@@ -28,7 +28,7 @@ func checkWindows(ctx context.Context, b *bench) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := b.blocks(ctx)
+	before, err := chschema.Blocks(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func checkWindows(ctx context.Context, b *bench) ([]Finding, error) {
 		return nil, ctx.Err()
 	case <-time.After(sample):
 	}
-	after, err := b.blocks(ctx)
+	after, err := chschema.Blocks(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +56,8 @@ func checkWindows(ctx context.Context, b *bench) ([]Finding, error) {
 			})
 			continue
 		}
-		made := after[t.Name] - min(before[t.Name], after[t.Name])
-		if made == 0 {
+		made := after[t.Name] - before[t.Name]
+		if made <= 0 {
 			continue
 		}
 		lasts := time.Duration(float64(took) * float64(t.DedupWindow) / float64(made))
@@ -87,24 +87,6 @@ func checkWindows(ctx context.Context, b *bench) ([]Finding, error) {
 func insertedTo(t chschema.Live, all []chschema.Live) bool {
 	return len(t.Columns) > 0 && slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return c.Name == "k_offset" }) ||
 		slices.ContainsFunc(all, func(v chschema.Live) bool { return v.Target == t.FullName() })
-}
-
-// blocks is how many blocks each table of core has ever been given, by the
-// numbers of its newest parts: merges keep the number of the last block.
-func (b *bench) blocks(ctx context.Context) (map[string]uint64, error) {
-	found := map[string]uint64{}
-	err := b.rows(ctx, func(rows driver.Rows) error {
-		var table string
-		var n int64
-		if err := rows.Scan(&table, &n); err != nil {
-			return err
-		}
-		found[table] = uint64(max(0, n))
-		return nil
-	}, `SELECT p.table, toInt64(sum(p.newest)) FROM (
-		SELECT table, partition_id, max(max_block_number) AS newest FROM system.parts WHERE database = 'core' GROUP BY table, partition_id
-	) AS p GROUP BY p.table`)
-	return found, err
 }
 
 // checkParts asks how near the server is to slowing inserts down because merges

@@ -10,6 +10,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/goodhartlabs/goodhart/pkg/chschema"
+	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/probe"
 )
 
@@ -20,19 +22,30 @@ const watchEvery = 15 * time.Second
 // partition with more parts are slowed down.
 const partsToDelay = 1000
 
-// rateOver is the time over which new parts are counted. The server lists parts
-// that merges have replaced for 8 minutes, so that none is missed.
+// rateOver is the time over which new parts are counted.
 const rateOver = 5 * time.Minute
 
 // gauges are what only the server knows.
 type gauges struct {
 	parts, ratio, window *prometheus.GaugeVec // table
 	suspects, queryable  prometheus.Gauge
+
+	// sightings of the tables' blocks, oldest first: one of rateOver ago, or of the
+	// start, and those since.
+	sightings []sighting
+	now       func() time.Time
+}
+
+// sighting is how many blocks each table had been given at a time.
+type sighting struct {
+	at     time.Time
+	blocks map[string]int64
 }
 
 func newGauges(reg prometheus.Registerer) *gauges {
 	table := []string{"table"}
 	g := &gauges{
+		now: time.Now,
 		parts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "goodhart_sink_ch_active_parts", Help: "Active parts of the table.",
 		}, table),
@@ -41,7 +54,7 @@ func newGauges(reg prometheus.Registerer) *gauges {
 		}, table),
 		window: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "goodhart_sink_dedup_window_seconds",
-			Help: "How long the server remembers an insert into the table at the rate of new parts of the last 5 minutes; +Inf if there were none.",
+			Help: "How long the server remembers an insert into the table at the rate of new parts of the last 5 minutes, or since the start; +Inf if there were none.",
 		}, table),
 		suspects: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "goodhart_sink_suspect_months", Help: "Months of a table whose rollups may differ from its rows and that are not repaired.",
@@ -100,34 +113,35 @@ func (g *gauges) lookAtParts(ctx context.Context, conn driver.Conn) error {
 	return rows.Err()
 }
 
-// lookAtWindows counts the parts that inserts made: those of a single block,
-// whether or not a merge has replaced them since.
+// lookAtWindows counts the parts that inserts have made since the oldest sighting.
 func (g *gauges) lookAtWindows(ctx context.Context, conn driver.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	rows, err := conn.Query(ctx, `SELECT t.name, toUInt64(extract(t.engine_full, 'replicated_deduplication_window = (\\d+)')), any(p.made)
-		FROM system.tables AS t LEFT JOIN (
-			SELECT table, uniqExact(partition_id, min_block_number) AS made FROM system.parts
-			WHERE database = 'core' AND min_block_number = max_block_number AND modification_time > now() - toIntervalSecond(?) GROUP BY table
-		) AS p ON p.table = t.name
-		WHERE t.database = 'core' AND t.engine_full LIKE '%replicated_deduplication_window = %' GROUP BY t.name, t.engine_full`, int64(rateOver.Seconds()))
+	tables, err := chschema.Inspect(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("deduplication windows: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var table string
-		var window, made uint64
-		if err := rows.Scan(&table, &window, &made); err != nil {
-			return fmt.Errorf("deduplication windows: %w", err)
+	blocks, err := chschema.Blocks(ctx, conn)
+	if err != nil {
+		return fmt.Errorf("deduplication windows: %w", err)
+	}
+	now := g.now()
+	g.sightings = append(g.sightings, sighting{now, blocks})
+	for len(g.sightings) > 2 && now.Sub(g.sightings[1].at) >= rateOver {
+		g.sightings = g.sightings[1:]
+	}
+	first := g.sightings[0]
+	for _, t := range tables {
+		if t.Database != schema.DatabaseCore || t.DedupWindow == 0 {
+			continue
 		}
 		spans := math.Inf(1)
-		if made > 0 {
-			spans = rateOver.Seconds() * float64(window) / float64(made)
+		if made := blocks[t.Name] - first.blocks[t.Name]; made > 0 && now.After(first.at) {
+			spans = now.Sub(first.at).Seconds() * float64(t.DedupWindow) / float64(made)
 		}
-		g.window.WithLabelValues(table).Set(spans)
+		g.window.WithLabelValues(t.Name).Set(spans)
 	}
-	return rows.Err()
+	return nil
 }
 
 func (g *gauges) lookAtSuspects(ctx context.Context, conn driver.Conn) error {
