@@ -107,6 +107,7 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 file.delete.delay.ms=1000
 controlled.shutdown.enable=false
 PROPERTIES

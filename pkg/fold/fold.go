@@ -82,9 +82,23 @@ type Config struct {
 	// Ready is told once all assigned partitions are restored; may be nil.
 	Ready func()
 
-	// patience is when the brokers give up a transaction (transactionTimeout):
-	// tests that must not be saved by it set it.
-	patience time.Duration
+	// patience is how long to wait for others; tests that must not wait set it, and
+	// tests that must not be saved by it.
+	patience patience
+}
+
+// patience with others.
+type patience struct {
+	// transaction is when the brokers give up a transaction (15 s): an open one keeps
+	// every read_committed consumer waiting.
+	transaction time.Duration
+	// rebalance is how long the group waits for its members to join again (10 s): one
+	// that has died keeps all others waiting, with their transactions open. It must
+	// be shorter than transaction.
+	rebalance time.Duration
+	// ends is how often the ends of the input are asked for (5 s): no fetch tells
+	// them while a partition is silent or stopped.
+	ends time.Duration
 }
 
 func (c *Config) setDefaults() {
@@ -95,7 +109,9 @@ func (c *Config) setDefaults() {
 	}
 	set(&c.Interval, 250*time.Millisecond)
 	set(&c.SnapshotPeriod, time.Minute)
-	set(&c.patience, transactionTimeout)
+	set(&c.patience.transaction, 15*time.Second)
+	set(&c.patience.rebalance, 10*time.Second)
+	set(&c.patience.ends, 5*time.Second)
 	if c.MaxRecords == 0 {
 		c.MaxRecords = 50_000
 	}

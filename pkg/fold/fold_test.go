@@ -116,6 +116,7 @@ func (b *bed) start(t *testing.T, instance string, shards int, edit func(*Config
 			SpillDir:       t.TempDir(),
 			Log:            slog.New(slog.DiscardHandler),
 			Metrics:        prometheus.NewRegistry(),
+			patience:       patience{ends: 200 * time.Millisecond},
 		}
 		if edit != nil {
 			edit(&cfg)
@@ -293,7 +294,8 @@ func TestFoldIsExactlyOnce(t *testing.T) {
 	}
 }
 
-// A broker that dies and comes back costs time, no record and no order.
+// A broker that dies and comes back costs time, no record and no order: not even
+// the one that coordinates the transactions, or the group.
 func TestFoldOutlivesABroker(t *testing.T) {
 	const n = 4000
 	wantMid, wantOut := clean(t, input(8, n), machine.Shards)
@@ -306,11 +308,19 @@ func TestFoldOutlivesABroker(t *testing.T) {
 		b.read(t, "out", func(m map[int32][]string) bool { return running(m) > to*3/4 })
 		sent = to
 	}
-	for node := range 3 {
-		send(sent + 600)
-		b.Kill(t, node+1)
-		send(sent + 600)
-		b.Restart(t, node+1)
+	for _, find := range []func() kadm.FindCoordinatorResponses{
+		func() kadm.FindCoordinatorResponses { return b.adm.FindTxnCoordinators(t.Context(), "first.a") },
+		func() kadm.FindCoordinatorResponses { return b.adm.FindGroupCoordinators(t.Context(), "second") },
+	} {
+		send(sent + n/5)
+		coordinators := find()
+		if err := coordinators.Error(); err != nil {
+			t.Fatal(err)
+		}
+		node := int(coordinators.Sorted()[0].NodeID)
+		b.Kill(t, node)
+		send(sent + n/5)
+		b.Restart(t, node)
 	}
 	b.send(t, records[sent:])
 	gotMid, gotOut := b.finish(t)

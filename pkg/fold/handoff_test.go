@@ -16,7 +16,7 @@ import (
 // hasty notices quickly that somebody has died, as far as the group and the
 // transactions go.
 func hasty(cfg *Config) {
-	cfg.patience = 3 * time.Second
+	cfg.patience.transaction, cfg.patience.rebalance = 3*time.Second, 2*time.Second
 	cfg.Client = append(cfg.Client, kgo.SessionTimeout(3*time.Second), kgo.HeartbeatInterval(300*time.Millisecond))
 }
 

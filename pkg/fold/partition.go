@@ -39,6 +39,9 @@ type partition struct {
 	applied int64
 	// position is that of the last record the machine applied.
 	position machine.Position
+	// refused are the offsets of records that became dead letters and that a
+	// restore would read again.
+	refused []int64
 	// nextSeq is the next stamp number per partition of the stamped topic.
 	nextSeq []uint64
 	// announced is the last full second of the watermark told downstream.
@@ -151,14 +154,20 @@ func (p *partition) releaseDue() error {
 }
 
 func (p *partition) step(rec machine.Record) {
+	p.position = rec.Position
+	if p.out.Silent && p.wasRefused(rec.Offset) {
+		return
+	}
 	p.in = rec
 	p.machine.Step(&p.in, &p.out)
-	p.position = rec.Position
 	if p.out.Silent {
 		return
 	}
 	outputs := p.out.Records()
 	for i := range outputs {
+		if outputs[i].Topic == p.stage.Dead {
+			p.refuse(rec.Offset)
+		}
 		p.address(&outputs[i])
 	}
 	p.out.Reset()
@@ -289,6 +298,7 @@ func (p *partition) header() *goodhartv1.SnapshotHeader {
 		h.UpstreamW = p.merge.last
 	}
 	p.snapshots.describe(h)
+	h.RefusedOffsets = p.refusedFrom(h.RestartOffset)
 	return h
 }
 

@@ -75,6 +75,7 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 		return fatalError{err}
 	}
 	p.restored = r.shards
+	p.refused = h.RefusedOffsets
 	if err := p.replay(ctx, cfg, h, r); err != nil {
 		return err
 	}

@@ -46,15 +46,6 @@ type session struct {
 	broken   error
 }
 
-// transactionTimeout is when the brokers give up a transaction: an open one keeps
-// every read_committed consumer waiting.
-const transactionTimeout = 15 * time.Second
-
-// rebalanceTimeout is how long the group waits for its members to join again; one
-// that has died keeps all others waiting, with their transactions open. It must
-// be shorter than transactionTimeout.
-const rebalanceTimeout = 10 * time.Second
-
 // maxAborts in a row end a session: what does not pass by trying again at once
 // may pass after the pause before the next one.
 const maxAborts = 20
@@ -133,9 +124,9 @@ func (s *session) options() []kgo.Opt {
 		// Stable, so that the first transaction after a restart fences what a dead
 		// predecessor left open.
 		kgo.TransactionalID(instance),
-		kgo.TransactionTimeout(s.cfg.patience),
+		kgo.TransactionTimeout(s.cfg.patience.transaction),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.RebalanceTimeout(s.cfg.patience.rebalance),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),

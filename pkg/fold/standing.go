@@ -232,14 +232,10 @@ func (s *session) tellAll() {
 	}
 }
 
-// endsPeriod is how often the ends of the input are asked for: no fetch tells
-// them while a partition is silent or stopped.
-const endsPeriod = 5 * time.Second
-
 // watchEnds keeps the ends of the input's partitions until ctx ends.
 func (s *session) watchEnds(ctx context.Context) {
 	adm := kadm.NewClient(s.txn.Client())
-	tick := time.NewTicker(endsPeriod)
+	tick := time.NewTicker(s.cfg.patience.ends)
 	defer tick.Stop()
 	for {
 		if offsets, err := adm.ListEndOffsets(ctx, s.cfg.Stage.Input); err == nil {

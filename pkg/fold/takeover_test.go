@@ -57,7 +57,7 @@ func TestSuccessorEndsTheOpenTransaction(t *testing.T) {
 		b, records := newBed(t, c), input(6, n)
 		h := newTrap(kmsg.TxnOffsetCommit)
 		dying := b.start(t, "a", machine.Shards, func(cfg *Config) {
-			cfg.patience = 10 * time.Minute
+			cfg.patience.transaction = 10 * time.Minute
 			if cfg.Stage.Name == "ledger" {
 				cfg.Client = append(cfg.Client, kgo.WithHooks(h))
 			}

@@ -63,7 +63,7 @@ func (s *session) transact(ctx context.Context, fetches kgo.Fetches) error {
 	began := time.Now()
 	// A stop lets the transaction finish, but not wait for brokers that have
 	// given it up by now.
-	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout+5*time.Second)
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.patience.transaction+5*time.Second)
 	defer cancel()
 	if err := s.txn.Begin(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
