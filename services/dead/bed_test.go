@@ -184,7 +184,6 @@ func (b *bed) olderLedger() (stop func()) {
 				},
 			},
 			Client: b.brokers.Options(), Partitions: layout.Partitions, Instance: "processor", Interval: 50 * time.Millisecond,
-			SnapshotPeriod: time.Millisecond, // what died lies before its last snapshot, see docs/dead.md
 			SpillDir:       b.TempDir(), Log: b.log(), Metrics: prometheus.NewRegistry(),
 		})
 	})

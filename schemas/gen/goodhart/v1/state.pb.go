@@ -116,9 +116,13 @@ type SnapshotHeader struct {
 	EpochPosition *Position `protobuf:"bytes,10,opt,name=epoch_position,json=epochPosition,proto3" json:"epoch_position,omitempty"`
 	// Kafka's id of the input topic that was folded: another one has taken its name
 	// if the ids differ. Absent where the brokers give none.
-	InputTopicId  []byte `protobuf:"bytes,11,opt,name=input_topic_id,json=inputTopicId,proto3" json:"input_topic_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	InputTopicId []byte `protobuf:"bytes,11,opt,name=input_topic_id,json=inputTopicId,proto3" json:"input_topic_id,omitempty"`
+	// Offsets, ascending, of the input records at or behind restart_offset that became
+	// dead letters: a replay passes them, whatever a newer program thinks of them.
+	// The newest 2000; only of the fold that does not merge.
+	RefusedOffsets []int64 `protobuf:"varint,12,rep,packed,name=refused_offsets,json=refusedOffsets,proto3" json:"refused_offsets,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SnapshotHeader) Reset() {
@@ -228,6 +232,13 @@ func (x *SnapshotHeader) GetInputTopicId() []byte {
 	return nil
 }
 
+func (x *SnapshotHeader) GetRefusedOffsets() []int64 {
+	if x != nil {
+		return x.RefusedOffsets
+	}
+	return nil
+}
+
 // SnapshotChunk is a piece of a shard's snapshot.
 type SnapshotChunk struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -326,7 +337,7 @@ const file_goodhart_v1_state_proto_rawDesc = "" +
 	"\x01w\x18\x01 \x01(\x03R\x01w\x12\f\n" +
 	"\x01p\x18\x02 \x01(\rR\x01p\x12\x10\n" +
 	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\x9a\x03\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"\xc3\x03\n" +
 	"\x0eSnapshotHeader\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12)\n" +
 	"\x10committed_offset\x18\x02 \x01(\x03R\x0fcommittedOffset\x12%\n" +
@@ -341,7 +352,8 @@ const file_goodhart_v1_state_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12<\n" +
 	"\x0eepoch_position\x18\n" +
 	" \x01(\v2\x15.goodhart.v1.PositionR\repochPosition\x12$\n" +
-	"\x0einput_topic_id\x18\v \x01(\fR\finputTopicId\"\xb9\x01\n" +
+	"\x0einput_topic_id\x18\v \x01(\fR\finputTopicId\x12'\n" +
+	"\x0frefused_offsets\x18\f \x03(\x03R\x0erefusedOffsets\"\xb9\x01\n" +
 	"\rSnapshotChunk\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05count\x121\n" +
