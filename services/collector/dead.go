@@ -3,11 +3,13 @@ package collector
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
@@ -97,6 +99,11 @@ func (p *producer) bury(ctx context.Context, cred *credential, now time.Time, re
 		return fmt.Errorf("send dead letters: %w", err)
 	}
 	refused, err := s.wait(ctx)
+	if errors.Is(err, kerr.UnknownTopicID) {
+		// Somebody emptied the topic by making it anew. The client holds on to the
+		// one it knew; letters are for whichever has the name.
+		p.client.PurgeTopicsFromProducing(schemas.TopicDead)
+	}
 	if err != nil {
 		return fmt.Errorf("send dead letters: %w", err)
 	}

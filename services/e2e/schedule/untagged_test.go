@@ -1,0 +1,5 @@
+//go:build !synctests
+
+package schedule
+
+const tagged = false
