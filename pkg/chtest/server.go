@@ -92,6 +92,7 @@ func (s *Server) start() error {
 	cmd := osexec.Command(binary, append([]string{ //nolint:noctx // lives as long as the test, ended by Kill
 		"--attached", "--path", s.Dir, "--listen", s.Addr, "--lib", library,
 	}, s.args...)...)
+	cmd.Dir = filepath.Dir(s.Dir) // the engine keeps schemas that a query brings along where it runs
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return fmt.Errorf("start chserve: %w", err)

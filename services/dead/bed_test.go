@@ -184,7 +184,7 @@ func (b *bed) olderLedger() (stop func()) {
 				},
 			},
 			Client: b.brokers.Options(), Partitions: layout.Partitions, Instance: "processor", Interval: 50 * time.Millisecond,
-			SpillDir:       b.TempDir(), Log: b.log(), Metrics: prometheus.NewRegistry(),
+			SpillDir: b.TempDir(), Log: b.log(), Metrics: prometheus.NewRegistry(),
 		})
 	})
 }
