@@ -14,15 +14,17 @@ import (
 type misfortune struct {
 	mu       sync.Mutex
 	random   *rand.Rand
+	seen     map[string]int
 	injected map[string]int
 }
 
-// strikes decides whether a request fails: one in so many, thirty times at most
-// so that the run ends.
+// strikes decides whether a request fails: the second of its kind, for one must,
+// and then one in so many, thirty times at most so that the run ends.
 func (f *misfortune) strikes(kind string, one int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.injected[kind] >= 30 || f.random.IntN(one) != 0 {
+	f.seen[kind]++
+	if f.injected[kind] >= 30 || f.random.IntN(one) != 0 && f.seen[kind] != 2 {
 		return false
 	}
 	f.injected[kind]++
@@ -36,7 +38,7 @@ func (f *misfortune) count(kind string) int {
 }
 
 func (b *bed) curse(seed uint64) *misfortune {
-	f := &misfortune{random: rand.New(rand.NewPCG(seed, 2)), injected: map[string]int{}}
+	f := &misfortune{random: rand.New(rand.NewPCG(seed, 2)), seen: map[string]int{}, injected: map[string]int{}}
 	b.Fake.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.Fake.KeepControl()
 		if !req.(*kmsg.EndTxnRequest).Commit || !f.strikes("EndTxn", 5) {
