@@ -2,6 +2,7 @@ package fold
 
 import (
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,12 +33,12 @@ func TestStateSurvivesCompaction(t *testing.T) {
 	}
 	p := b.start(t, "a", machine.Shards, nil)
 	// A segment is closed by a record that comes later: send until the cleaner has
-	// been there.
-	sent := 0
+	// been there, slowly, for it takes its time.
+	sent, last := 0, time.Time{}
 	ktest.Eventually(t, "the cleaner has been there", func() bool {
-		if sent < n/2 {
-			b.send(t, records[sent:sent+20])
-			sent += 20
+		if sent < n/2 && time.Since(last) > 250*time.Millisecond {
+			b.send(t, records[sent:sent+10])
+			sent, last = sent+10, time.Now()
 		}
 		return b.compacted(t, "first.state") && b.compacted(t, "second.state")
 	})

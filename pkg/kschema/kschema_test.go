@@ -3,6 +3,7 @@ package kschema
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -94,22 +95,26 @@ func testTopicsKeepTheirSettings(t *testing.T, c *ktest.Cluster) {
 		t.Fatal(err)
 	}
 	for _, topic := range schemas.Topics() {
-		configs, err := adm.DescribeTopicConfigs(t.Context(), topic.Name)
-		if err == nil {
-			_, err = configs.On(topic.Name, nil)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		have := map[string]string{}
-		for _, config := range configs[0].Configs {
-			have[config.Key] = config.MaybeValue()
-		}
-		for key, want := range Settings(topic) {
-			if have[key] != want {
-				t.Errorf("%s: %s is %q, want %q", topic.Name, key, have[key], want)
+		// A broker may hear of a new topic later than the one that made it.
+		ktest.Eventually(t, fmt.Sprintf("%s has the settings %v", topic.Name, Settings(topic)), func() bool {
+			configs, err := adm.DescribeTopicConfigs(t.Context(), topic.Name)
+			if err == nil {
+				_, err = configs.On(topic.Name, nil)
 			}
-		}
+			if err != nil {
+				return false
+			}
+			have := map[string]string{}
+			for _, config := range configs[0].Configs {
+				have[config.Key] = config.MaybeValue()
+			}
+			for key, want := range Settings(topic) {
+				if have[key] != want {
+					return false
+				}
+			}
+			return true
+		})
 	}
 	topics, err := adm.ListTopics(t.Context())
 	if err != nil {

@@ -27,15 +27,13 @@ func Eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// Records returns the committed records of a topic that nobody writes to any
-// more, each partition in order, once its last transaction has ended.
-func (c *Cluster) Records(tb testing.TB, topic string) []*kgo.Record {
+// Closed waits until no transaction is open in a topic that nobody writes to any
+// more, and returns where its partitions end. On Apache Kafka the markers of a
+// transaction come to its partitions one after the other: that a group has
+// committed says nothing of what was written with it.
+func (c *Cluster) Closed(tb testing.TB, topic string) kadm.ListedOffsets {
 	tb.Helper()
-	client := c.Client(tb,
-		kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		// Behind the last record lie markers: without them there is no telling the end.
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
-	adm := kadm.NewClient(client)
+	adm := kadm.NewClient(c.Client(tb))
 	var ends kadm.ListedOffsets
 	Eventually(tb, "no transaction is open in "+topic, func() bool {
 		stable, err := adm.ListCommittedOffsets(tb.Context(), topic)
@@ -52,6 +50,18 @@ func (c *Cluster) Records(tb testing.TB, topic string) []*kgo.Record {
 		})
 		return closed
 	})
+	return ends
+}
+
+// Records returns the committed records of a topic that nobody writes to any
+// more, each partition in order, once its last transaction has ended.
+func (c *Cluster) Records(tb testing.TB, topic string) []*kgo.Record {
+	tb.Helper()
+	client := c.Client(tb,
+		kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		// Behind the last record lie markers: without them there is no telling the end.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
+	ends := c.Closed(tb, topic)
 	left := map[int32]int64{}
 	ends.Each(func(end kadm.ListedOffset) {
 		if end.Offset > 0 {

@@ -118,7 +118,7 @@ func TestOneLostPartitionHoldsNoOther(t *testing.T) {
 		Err: kerr.NotLeaderForPartition, Count: -1,
 	})
 	for range 3 {
-		if err := r.s.ticker.beat(t.Context(), 400*time.Millisecond, time.Now); err == nil {
+		if err := r.s.ticker.beat(t.Context(), 2*time.Second, time.Now); err == nil {
 			t.Fatal("a lost partition goes unnoticed")
 		}
 	}

@@ -108,7 +108,7 @@ func record(t *testing.T) []*kgo.Record {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	records, _ := contents(t, client, schemas.TopicEvents)
+	records, _ := contents(t, cluster, schemas.TopicEvents)
 	if len(records) < 500_000 {
 		t.Fatalf("only %d records", len(records))
 	}
@@ -272,13 +272,13 @@ func refold(t *testing.T, cluster *ktest.Cluster, bin string, records []*kgo.Rec
 	run(f)
 	w := &written{facts: map[string][]string{}, features: map[string][]string{}, scores: map[string][]string{}}
 	f.drained(schemas.GroupLedger, copied)
-	facts, aborts := contents(t, f.client, schemas.TopicFacts)
+	facts, aborts := contents(t, cluster, schemas.TopicFacts)
 	w.aborts += aborts
 	f.drained(schemas.GroupSubject, facts)
-	features, aborts := contents(t, f.client, schemas.TopicFeatures)
+	features, aborts := contents(t, cluster, schemas.TopicFeatures)
 	w.aborts += aborts
 	f.drained(schemas.GroupTenant, features)
-	scores, aborts := contents(t, f.client, schemas.TopicScores)
+	scores, aborts := contents(t, cluster, schemas.TopicScores)
 	w.aborts += aborts
 	for name := range maps.Clone(f.running) {
 		f.end(name, syscall.SIGTERM)
@@ -414,24 +414,16 @@ func (w *written) String() string {
 
 // contents reads what is committed in a topic now, and how many transactions it
 // saw aborted, counted by their markers.
-func contents(t *testing.T, client *kgo.Client, topic string) (records []*kgo.Record, aborts int) {
+func contents(t *testing.T, cluster *ktest.Cluster, topic string) (records []*kgo.Record, aborts int) {
 	t.Helper()
-	ends, err := kadm.NewClient(client).ListCommittedOffsets(t.Context(), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
 	left := map[int32]int64{}
-	ends.Each(func(o kadm.ListedOffset) {
+	cluster.Closed(t, topic).Each(func(o kadm.ListedOffset) {
 		if o.Offset > 0 {
 			left[o.Partition] = o.Offset
 		}
 	})
-	reader, err := kgo.NewClient(append(client.Opts(), kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
+	reader := cluster.Client(t, kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	for len(left) > 0 {
 		fetches := reader.PollFetches(t.Context())
 		if err := fetches.Err(); err != nil {
