@@ -27,7 +27,7 @@ func TestAbortMarkers(t *testing.T) {
 			if err := cl.BeginTransaction(); err != nil {
 				t.Fatal(err)
 			}
-			for _, rec := range []*kgo.Record{{Topic: schemas.TopicFacts, Partition: 1}, {Topic: schemas.TopicFacts, Partition: 2}, {Topic: schemas.TopicSubjectState, Partition: 1}} {
+			for _, rec := range []*kgo.Record{{Topic: schemas.TopicFacts, Partition: 1}, {Topic: schemas.TopicFacts, Partition: 2}, {Topic: schemas.TopicSubjectState, Partition: 1, Key: []byte("h")}} {
 				if err := cl.ProduceSync(t.Context(), rec).FirstErr(); err != nil {
 					t.Fatal(err)
 				}
@@ -41,6 +41,8 @@ func TestAbortMarkers(t *testing.T) {
 		}
 		want := func(n int) {
 			t.Helper()
+			c.Closed(t, schemas.TopicFacts)
+			c.Closed(t, schemas.TopicSubjectState)
 			if got, err := abortMarkers(t.Context(), c.Addrs); err != nil || got != n {
 				t.Errorf("%d aborted transactions, %v; want %d", got, err, n)
 			}
