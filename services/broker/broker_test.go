@@ -135,7 +135,7 @@ func TestKilledCommitIsAllOrNothing(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		kill := time.AfterFunc(time.Duration(40+random.IntN(160))*time.Millisecond, func() {
-			p.kill()
+			_ = p.cmd.Process.Kill()
 			cancel()
 		})
 		last, begun, _ := write(ctx, listen, next)
