@@ -254,8 +254,9 @@ func TestJudgementViews(t *testing.T) {
 		`s1 pay resolved {0} {1} \N 1`,
 		`s3 \N opened {0} \N 1.5 0`,
 	)
-	run(t, conn, dated(`INSERT INTO core.signal_evidence (tenant, signal_id, rev, fact, team, statistic, value, unit, threshold, n, opened_at) VALUES
-		('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}'), ('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}'), ('acme','s2',0,'f','tiny','share',0.5,'1',NULL,9,'{0}')`))
+	run(t, conn, dated(`INSERT INTO core.signal_evidence (tenant, signal_id, rev, fact, team, statistic, value, unit, threshold, n, opened_at, w) VALUES
+		('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'), ('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'),
+		('acme','s2',0,'f','tiny','share',0.5,'1',NULL,9,'{0}','{0}')`)) // w counts for the retention
 	assertRows(t, conn, "signal_id, rev, fact, value, threshold, n", "goodhart.signal_evidence", `s1 0 f 0.5 \N 9`)
 	run(t, conn, dated(`INSERT INTO core.kpi_health (tenant, target, scope_kind, scope, week_start, rev, elasticity, excess_cost_nanos, verdict, reasons) VALUES
 		('acme','t','tenant','','{0}',0,0.3,NULL,'healthy',[]), ('acme','t','tenant','','{0}',1,NULL,1000000000,'insufficient data',['few weeks']), ('acme','t','team','tiny','{0}',0,1,1,'watch',[])`))

@@ -264,16 +264,26 @@ func (r *running) stop() {
 // its line to the brokers must be cut.
 func (r *running) kill() {
 	r.bed.tb.Helper()
-	if ss := r.sink.current.Load(); ss != nil {
-		ss.fail(errKilled)
-	}
-	select {
-	case err := <-r.ended:
-		if !errors.Is(err, errKilled) {
-			r.bed.tb.Errorf("the killed sink ends with %v", err)
+	late := time.After(time.Minute)
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if ss := r.sink.current.Load(); ss != nil {
+			ss.fail(errKilled)
+		} else { // between two memberships nothing is under way
+			r.cancel()
 		}
-	case <-time.After(time.Minute):
-		r.bed.tb.Fatal("the sink does not end")
+		select {
+		case err := <-r.ended:
+			if err != nil && !errors.Is(err, errKilled) {
+				r.bed.tb.Errorf("the killed sink ends with %v", err)
+			}
+			return
+		case <-again.C: // a membership that has ended meanwhile may have a successor
+		case <-late:
+			_ = pprof.Lookup("goroutine").WriteTo(r.bed.tb.Output(), 1)
+			r.bed.tb.Fatal("the sink does not end")
+		}
 	}
 }
 

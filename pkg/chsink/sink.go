@@ -82,7 +82,7 @@ func (s *Sink) session(ctx context.Context) error {
 	inner, fail := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer fail(nil)
 	ss := &session{Sink: s, fail: fail, partitions: map[place]*partition{}}
-	group, err := ss.join(inner)
+	group, err := ss.join(ctx) // nothing is begun yet that would have to be drained
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package chsink
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -230,4 +231,23 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 			t.Errorf("%v does not name %s", err, key)
 		}
 	}
+}
+
+// A sink that finds no broker goes on trying, and ends when it is asked to.
+func TestStopsWithoutBrokers(t *testing.T) {
+	b := newBed(t, 1)
+	line := &ktest.Line{}
+	line.Cut()
+	cfg := b.config("a")
+	tried := make(chan struct{}, 1)
+	cfg.Client = append(cfg.Client, kgo.RetryTimeout(time.Second), kgo.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case tried <- struct{}{}:
+		default:
+		}
+		return line.Dial(ctx, network, addr)
+	}))
+	s := b.start(cfg)
+	<-tried
+	s.stop()
 }
