@@ -90,6 +90,7 @@ type run struct {
 	fleet    *fleet
 	counters *counters
 	flow     *flow
+	sender   *sender
 	toll     *toll
 	log      *journal
 }
@@ -107,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	r := &run{
-		cfg: cfg, began: time.Now(), fail: fail, counters: newCounters(), toll: newToll(),
+		cfg: cfg, began: time.Now(), fail: fail, counters: newCounters(), toll: newToll(), sender: &sender{},
 		flow: &flow{path: filepath.Join(cfg.Dir, planDir, "progress.json")},
 	}
 	r.log = &journal{out: cfg.Out, began: r.began}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,4 +133,39 @@ func TestRunSaysWhatEndedIt(t *testing.T) {
 	if !strings.Contains(out.String(), "are left in "+cfg.Dir) {
 		t.Errorf("does not say where the logs are: %q", out.String())
 	}
+}
+
+// A sender that trickles goes on, slowly, and flows again afterwards.
+func TestSenderTrickles(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "while :; do echo x; done >"+out)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &sender{}
+	s.signal(syscall.SIGSTOP) // before there is one
+	s.set(cmd.Process)
+	flowing := s.trickle(t.Context())
+	state := func() string { // of the process: T if it is stopped
+		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(cmd.Process.Pid), "stat"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(stat))[2]
+	}
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		if err := eventually(t.Context(), what, func(context.Context) bool { return holds() }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until("a stop", func() bool { return state() == "T" })
+	until("some of the traffic", func() bool { return state() != "T" })
+	flowing()
+	if state() == "T" {
+		t.Error("the traffic stands still")
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	s.signal(syscall.SIGSTOP) // it has ended
 }

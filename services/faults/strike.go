@@ -32,7 +32,7 @@ func (r *run) strikeAll(ctx context.Context, total int64, sent <-chan error) err
 			r.fail(err)
 			return err
 		}
-		held := s.hold(f)
+		held := s.hold(ctx, f)
 		s.flow.look(time.Now())
 		rate := s.flow.rate()
 		s.toll.strike(rate)
@@ -53,12 +53,15 @@ func (r *run) strikeAll(ctx context.Context, total int64, sent <-chan error) err
 }
 
 // ebb is how long a fault waits for the traffic to flow again after the one
-// before.
-const ebb = 5 * time.Second
+// before, and slack the share of all records that it lets pass meanwhile.
+const (
+	ebb   = 5 * time.Second
+	slack = .01
+)
 
 // await waits for a fault's moment, and for the traffic to flow.
 func (s *strikes) await(ctx context.Context, f fault) error {
-	moment := int64(f.at * float64(s.total))
+	moment, late := int64(f.at*float64(s.total)), int64((f.at+slack)*float64(s.total))
 	var due time.Time
 	for again := time.NewTicker(100 * time.Millisecond); ; {
 		now := time.Now()
@@ -66,7 +69,7 @@ func (s *strikes) await(ctx context.Context, f fault) error {
 		if due.IsZero() && p.Records >= moment {
 			due = now
 		}
-		if !due.IsZero() && (s.flow.rate() >= Floor || now.Sub(due) > ebb) {
+		if !due.IsZero() && (s.flow.rate() >= Floor || p.Records >= late || now.Sub(due) > ebb) {
 			again.Stop()
 			return nil
 		}
@@ -83,14 +86,21 @@ func (s *strikes) await(ctx context.Context, f fault) error {
 }
 
 // hold waits until the parts that a fault concerns have got over the one before.
-func (s *strikes) hold(f fault) (held []*sync.Mutex) {
+// Meanwhile the traffic trickles: it must not end before the fault, and some of it
+// must flow for a part to get over a fault.
+func (s *strikes) hold(ctx context.Context, f fault) (held []*sync.Mutex) {
 	names := []string{f.victim}
 	if f.action == strand {
 		names = []string{chserve, f.victim} // in this order, as the only one that takes two
 	}
 	for _, name := range names {
-		s.turns[name].Lock()
-		held = append(held, s.turns[name])
+		turn := s.turns[name]
+		if !turn.TryLock() {
+			flowing := s.sender.trickle(ctx)
+			turn.Lock()
+			flowing()
+		}
+		held = append(held, turn)
 	}
 	return held
 }

@@ -37,23 +37,6 @@ func (r *run) simulate(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, filepath.Join(r.cfg.Bin, "goodhart"), append([]string{"simulate"}, args...)...)
 }
 
-// send sends the traffic; the clients try again until a request is acknowledged.
-func (r *run) send(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(r.cfg.Dir, logDir, "simulate.log"))
-	if err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	defer func() { _ = log.Close() }()
-	cmd := r.simulate(ctx, "send", "--dir", filepath.Join(r.cfg.Dir, planDir), "--http", "http://"+r.fleet.http,
-		"--grpc", r.fleet.grpc, "--rate", fmt.Sprint(r.cfg.Rate), "--patience", "10m")
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("send: %w\n%s", err, tail(log.Name()))
-	}
-	r.log.say("everything is sent and acknowledged")
-	return nil
-}
-
 // verdict waits until all has arrived, and has SQL and `goodhart reconcile` say
 // whether each record counts once.
 func (r *run) verdict(ctx context.Context) error {
