@@ -33,6 +33,10 @@ const (
 	// What one subject did in one closed minute.
 	FeatureKind_FEATURE_KIND_PANE   FeatureKind = 2
 	FeatureKind_FEATURE_KIND_CONFIG FeatureKind = 3
+	// What one subject did in one ISO week, beside what is usual for it.
+	FeatureKind_FEATURE_KIND_WEEK FeatureKind = 4
+	// A rate of one subject crossed what is usual for it, or fell back.
+	FeatureKind_FEATURE_KIND_GUARD FeatureKind = 5
 )
 
 // Enum value maps for FeatureKind.
@@ -42,12 +46,16 @@ var (
 		1: "FEATURE_KIND_WATERMARK",
 		2: "FEATURE_KIND_PANE",
 		3: "FEATURE_KIND_CONFIG",
+		4: "FEATURE_KIND_WEEK",
+		5: "FEATURE_KIND_GUARD",
 	}
 	FeatureKind_value = map[string]int32{
 		"FEATURE_KIND_UNSPECIFIED": 0,
 		"FEATURE_KIND_WATERMARK":   1,
 		"FEATURE_KIND_PANE":        2,
 		"FEATURE_KIND_CONFIG":      3,
+		"FEATURE_KIND_WEEK":        4,
+		"FEATURE_KIND_GUARD":       5,
 	}
 )
 
@@ -78,6 +86,148 @@ func (FeatureKind) EnumDescriptor() ([]byte, []int) {
 	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{0}
 }
 
+// Statistic is a weekly figure that has a baseline. Logarithms are natural.
+type Statistic int32
+
+const (
+	Statistic_STATISTIC_UNSPECIFIED Statistic = 0
+	// ln(tokens + 1).
+	Statistic_STATISTIC_TOKENS Statistic = 1
+	// ln(cost in nano-USD + 1).
+	Statistic_STATISTIC_COST Statistic = 2
+	// Mean of ln((context+1)/(output+1)).
+	Statistic_STATISTIC_CONTEXT Statistic = 3
+	// Mean of ln((output+1)/(new turn+1)).
+	Statistic_STATISTIC_PROMPT Statistic = 4
+	// Tokens in repeats / tokens of known pairs.
+	Statistic_STATISTIC_REPEATED Statistic = 5
+	// Distinct hours of the week.
+	Statistic_STATISTIC_HOURS Statistic = 6
+	// busy_ms / union_ms.
+	Statistic_STATISTIC_CONCURRENCY Statistic = 7
+	// cache_turn_read_tokens / cache_turn_input_tokens.
+	Statistic_STATISTIC_CACHE Statistic = 8
+	// Cost per token, ln(nano-USD per million tokens).
+	Statistic_STATISTIC_PRICE Statistic = 9
+	// Cost of sessions without a side effect / cost of sessions.
+	Statistic_STATISTIC_SINKLESS Statistic = 10
+	// Requests.
+	Statistic_STATISTIC_REQUESTS Statistic = 11
+)
+
+// Enum value maps for Statistic.
+var (
+	Statistic_name = map[int32]string{
+		0:  "STATISTIC_UNSPECIFIED",
+		1:  "STATISTIC_TOKENS",
+		2:  "STATISTIC_COST",
+		3:  "STATISTIC_CONTEXT",
+		4:  "STATISTIC_PROMPT",
+		5:  "STATISTIC_REPEATED",
+		6:  "STATISTIC_HOURS",
+		7:  "STATISTIC_CONCURRENCY",
+		8:  "STATISTIC_CACHE",
+		9:  "STATISTIC_PRICE",
+		10: "STATISTIC_SINKLESS",
+		11: "STATISTIC_REQUESTS",
+	}
+	Statistic_value = map[string]int32{
+		"STATISTIC_UNSPECIFIED": 0,
+		"STATISTIC_TOKENS":      1,
+		"STATISTIC_COST":        2,
+		"STATISTIC_CONTEXT":     3,
+		"STATISTIC_PROMPT":      4,
+		"STATISTIC_REPEATED":    5,
+		"STATISTIC_HOURS":       6,
+		"STATISTIC_CONCURRENCY": 7,
+		"STATISTIC_CACHE":       8,
+		"STATISTIC_PRICE":       9,
+		"STATISTIC_SINKLESS":    10,
+		"STATISTIC_REQUESTS":    11,
+	}
+)
+
+func (x Statistic) Enum() *Statistic {
+	p := new(Statistic)
+	*p = x
+	return p
+}
+
+func (x Statistic) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Statistic) Descriptor() protoreflect.EnumDescriptor {
+	return file_goodhart_v1_feature_proto_enumTypes[1].Descriptor()
+}
+
+func (Statistic) Type() protoreflect.EnumType {
+	return &file_goodhart_v1_feature_proto_enumTypes[1]
+}
+
+func (x Statistic) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Statistic.Descriptor instead.
+func (Statistic) EnumDescriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{1}
+}
+
+// GuardMetric is what a guard watches.
+type GuardMetric int32
+
+const (
+	GuardMetric_GUARD_METRIC_UNSPECIFIED GuardMetric = 0
+	GuardMetric_GUARD_METRIC_REQUESTS    GuardMetric = 1
+	GuardMetric_GUARD_METRIC_TOKENS      GuardMetric = 2
+	// Nano-USD.
+	GuardMetric_GUARD_METRIC_COST GuardMetric = 3
+)
+
+// Enum value maps for GuardMetric.
+var (
+	GuardMetric_name = map[int32]string{
+		0: "GUARD_METRIC_UNSPECIFIED",
+		1: "GUARD_METRIC_REQUESTS",
+		2: "GUARD_METRIC_TOKENS",
+		3: "GUARD_METRIC_COST",
+	}
+	GuardMetric_value = map[string]int32{
+		"GUARD_METRIC_UNSPECIFIED": 0,
+		"GUARD_METRIC_REQUESTS":    1,
+		"GUARD_METRIC_TOKENS":      2,
+		"GUARD_METRIC_COST":        3,
+	}
+)
+
+func (x GuardMetric) Enum() *GuardMetric {
+	p := new(GuardMetric)
+	*p = x
+	return p
+}
+
+func (x GuardMetric) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GuardMetric) Descriptor() protoreflect.EnumDescriptor {
+	return file_goodhart_v1_feature_proto_enumTypes[2].Descriptor()
+}
+
+func (GuardMetric) Type() protoreflect.EnumType {
+	return &file_goodhart_v1_feature_proto_enumTypes[2]
+}
+
+func (x GuardMetric) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GuardMetric.Descriptor instead.
+func (GuardMetric) EnumDescriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
+}
+
 // Feature is one statement of the subject fold. Fields 1 to 3 are the stamp, as
 // in Fact.
 type Feature struct {
@@ -96,6 +246,8 @@ type Feature struct {
 	Delta         bool    `protobuf:"varint,10,opt,name=delta,proto3" json:"delta,omitempty"`
 	Cells         []*Cell `protobuf:"bytes,11,rep,name=cells,proto3" json:"cells,omitempty"`
 	Config        *Config `protobuf:"bytes,12,opt,name=config,proto3" json:"config,omitempty"`
+	Week          *Week   `protobuf:"bytes,13,opt,name=week,proto3" json:"week,omitempty"`
+	Guard         *Guard  `protobuf:"bytes,14,opt,name=guard,proto3" json:"guard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +362,20 @@ func (x *Feature) GetCells() []*Cell {
 func (x *Feature) GetConfig() *Config {
 	if x != nil {
 		return x.Config
+	}
+	return nil
+}
+
+func (x *Feature) GetWeek() *Week {
+	if x != nil {
+		return x.Week
+	}
+	return nil
+}
+
+func (x *Feature) GetGuard() *Guard {
+	if x != nil {
+		return x.Guard
 	}
 	return nil
 }
@@ -416,11 +582,1012 @@ func (x *Cell) GetReasoningRecords() int64 {
 	return 0
 }
 
+// Week is what a subject did in an ISO week of its local time. It is stated once,
+// 48 h after the week has ended. Sums are of usage facts in scores only: neither
+// observational nor late. Each statistic comes with the number of records that
+// it could be measured on: 0 means unknown. A logarithm is natural, a sum of
+// them in millionths (micro-nats).
+type Week struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Monday 00:00 UTC of the calendar week: names the ISO week.
+	WeekStartMs int64 `protobuf:"varint,1,opt,name=week_start_ms,json=weekStartMs,proto3" json:"week_start_ms,omitempty"`
+	// Local time minus UTC, of the newest record that said so; else 0.
+	TzOffsetMin int32 `protobuf:"zigzag32,2,opt,name=tz_offset_min,json=tzOffsetMin,proto3" json:"tz_offset_min,omitempty"`
+	// Those with most requests in the week; ties: the first in byte order.
+	Team        string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
+	Tool        string `protobuf:"bytes,4,opt,name=tool,proto3" json:"tool,omitempty"`
+	ToolVersion string `protobuf:"bytes,5,opt,name=tool_version,json=toolVersion,proto3" json:"tool_version,omitempty"`
+	Model       string `protobuf:"bytes,6,opt,name=model,proto3" json:"model,omitempty"`
+	Repository  string `protobuf:"bytes,7,opt,name=repository,proto3" json:"repository,omitempty"`
+	// They differ from those of the last active week before.
+	ToolVersionChanged  bool  `protobuf:"varint,8,opt,name=tool_version_changed,json=toolVersionChanged,proto3" json:"tool_version_changed,omitempty"`
+	ModelChanged        bool  `protobuf:"varint,9,opt,name=model_changed,json=modelChanged,proto3" json:"model_changed,omitempty"`
+	RepositoryChanged   bool  `protobuf:"varint,10,opt,name=repository_changed,json=repositoryChanged,proto3" json:"repository_changed,omitempty"`
+	Requests            int64 `protobuf:"varint,11,opt,name=requests,proto3" json:"requests,omitempty"`
+	Errors              int64 `protobuf:"varint,12,opt,name=errors,proto3" json:"errors,omitempty"`
+	InputUncachedTokens int64 `protobuf:"varint,13,opt,name=input_uncached_tokens,json=inputUncachedTokens,proto3" json:"input_uncached_tokens,omitempty"`
+	CacheReadTokens     int64 `protobuf:"varint,14,opt,name=cache_read_tokens,json=cacheReadTokens,proto3" json:"cache_read_tokens,omitempty"`
+	CacheWriteTokens    int64 `protobuf:"varint,15,opt,name=cache_write_tokens,json=cacheWriteTokens,proto3" json:"cache_write_tokens,omitempty"`
+	OutputTokens        int64 `protobuf:"varint,16,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	ReasoningTokens     int64 `protobuf:"varint,17,opt,name=reasoning_tokens,json=reasoningTokens,proto3" json:"reasoning_tokens,omitempty"`
+	CostNanos           int64 `protobuf:"varint,18,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	UnpricedRequests    int64 `protobuf:"varint,19,opt,name=unpriced_requests,json=unpricedRequests,proto3" json:"unpriced_requests,omitempty"`
+	// Usage records of any granularity, and those without token counts.
+	Records              int64 `protobuf:"varint,20,opt,name=records,proto3" json:"records,omitempty"`
+	UnknownTokenRequests int64 `protobuf:"varint,21,opt,name=unknown_token_requests,json=unknownTokenRequests,proto3" json:"unknown_token_requests,omitempty"`
+	// Change of credit in the week, and what the client itself reported.
+	OutcomesProvisional int64 `protobuf:"zigzag64,22,opt,name=outcomes_provisional,json=outcomesProvisional,proto3" json:"outcomes_provisional,omitempty"`
+	OutcomesFinal       int64 `protobuf:"zigzag64,23,opt,name=outcomes_final,json=outcomesFinal,proto3" json:"outcomes_final,omitempty"`
+	OutcomesReverted    int64 `protobuf:"zigzag64,24,opt,name=outcomes_reverted,json=outcomesReverted,proto3" json:"outcomes_reverted,omitempty"`
+	OutcomeMillipoints  int64 `protobuf:"zigzag64,25,opt,name=outcome_millipoints,json=outcomeMillipoints,proto3" json:"outcome_millipoints,omitempty"`
+	ReportedOutcomes    int64 `protobuf:"varint,26,opt,name=reported_outcomes,json=reportedOutcomes,proto3" json:"reported_outcomes,omitempty"`
+	// 21 bytes: bit h of 168 is set if a request began in local hour h of the week,
+	// from Monday 00:00; the least significant bit of the first byte is hour 0.
+	Hours []byte `protobuf:"bytes,27,opt,name=hours,proto3" json:"hours,omitempty"`
+	// By local day, from Monday: always seven.
+	DayRequests  []int64 `protobuf:"varint,28,rep,packed,name=day_requests,json=dayRequests,proto3" json:"day_requests,omitempty"`
+	DayTokens    []int64 `protobuf:"varint,29,rep,packed,name=day_tokens,json=dayTokens,proto3" json:"day_tokens,omitempty"`
+	DayCostNanos []int64 `protobuf:"varint,30,rep,packed,name=day_cost_nanos,json=dayCostNanos,proto3" json:"day_cost_nanos,omitempty"`
+	DayOutcomes  []int64 `protobuf:"zigzag64,31,rep,packed,name=day_outcomes,json=dayOutcomes,proto3" json:"day_outcomes,omitempty"`
+	// Most requests in one clock hour.
+	PeakHourRequests int64 `protobuf:"varint,32,opt,name=peak_hour_requests,json=peakHourRequests,proto3" json:"peak_hour_requests,omitempty"`
+	// Requests whose context and output are known, the sum of
+	// ln((context+1)/(output+1)) over them, and their context tokens.
+	ContextRequests int64 `protobuf:"varint,33,opt,name=context_requests,json=contextRequests,proto3" json:"context_requests,omitempty"`
+	ContextLnSum    int64 `protobuf:"zigzag64,34,opt,name=context_ln_sum,json=contextLnSum,proto3" json:"context_ln_sum,omitempty"`
+	ContextTokens   int64 `protobuf:"varint,35,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// Requests whose new turn is known, the sum of ln((output-reasoning+1)/(new+1)).
+	PromptRequests int64 `protobuf:"varint,36,opt,name=prompt_requests,json=promptRequests,proto3" json:"prompt_requests,omitempty"`
+	PromptLnSum    int64 `protobuf:"zigzag64,37,opt,name=prompt_ln_sum,json=promptLnSum,proto3" json:"prompt_ln_sum,omitempty"`
+	// Requests whose (new turn, target) hash is known; of them, those whose pair the
+	// subject had within 7 days before, retries left out; tokens and cost of both.
+	PairRequests      int64 `protobuf:"varint,38,opt,name=pair_requests,json=pairRequests,proto3" json:"pair_requests,omitempty"`
+	PairTokens        int64 `protobuf:"varint,39,opt,name=pair_tokens,json=pairTokens,proto3" json:"pair_tokens,omitempty"`
+	RepeatedRequests  int64 `protobuf:"varint,40,opt,name=repeated_requests,json=repeatedRequests,proto3" json:"repeated_requests,omitempty"`
+	RepeatedTokens    int64 `protobuf:"varint,41,opt,name=repeated_tokens,json=repeatedTokens,proto3" json:"repeated_tokens,omitempty"`
+	RepeatedCostNanos int64 `protobuf:"varint,42,opt,name=repeated_cost_nanos,json=repeatedCostNanos,proto3" json:"repeated_cost_nanos,omitempty"`
+	// Left out as retries: after an error, or up to three within 15 min.
+	RetriedRequests int64 `protobuf:"varint,43,opt,name=retried_requests,json=retriedRequests,proto3" json:"retried_requests,omitempty"`
+	// Up to three pairs that were repeated most.
+	Repeats []*Repeat `protobuf:"bytes,44,rep,name=repeats,proto3" json:"repeats,omitempty"`
+	// New turns of at least 8 KiB whose compression ratio is known, and those of
+	// them below 0.03.
+	DenseTurns  int64 `protobuf:"varint,45,opt,name=dense_turns,json=denseTurns,proto3" json:"dense_turns,omitempty"`
+	PaddedTurns int64 `protobuf:"varint,46,opt,name=padded_turns,json=paddedTurns,proto3" json:"padded_turns,omitempty"`
+	// Days with at least 20 requests; the smallest coefficient of variation of the
+	// gaps between requests of such a day, in millionths.
+	TimedDays int64 `protobuf:"varint,47,opt,name=timed_days,json=timedDays,proto3" json:"timed_days,omitempty"`
+	GapCv     int64 `protobuf:"varint,48,opt,name=gap_cv,json=gapCv,proto3" json:"gap_cv,omitempty"`
+	// The period of 1, 5, 10, 15, 30 and 60 min with the greatest resultant, the
+	// resultant length in millionths, and the requests it rests on.
+	PeriodMin       int64 `protobuf:"varint,49,opt,name=period_min,json=periodMin,proto3" json:"period_min,omitempty"`
+	PeriodResultant int64 `protobuf:"varint,50,opt,name=period_resultant,json=periodResultant,proto3" json:"period_resultant,omitempty"`
+	PeriodRequests  int64 `protobuf:"varint,51,opt,name=period_requests,json=periodRequests,proto3" json:"period_requests,omitempty"`
+	// Longest gap of a day, mean over days with a request, min.
+	LongestGapMin int64 `protobuf:"varint,52,opt,name=longest_gap_min,json=longestGapMin,proto3" json:"longest_gap_min,omitempty"`
+	// Sessions (conversations) that ended in the week and whose side effects are
+	// known; those without one; their cost.
+	Sessions          int64 `protobuf:"varint,53,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	SinklessSessions  int64 `protobuf:"varint,54,opt,name=sinkless_sessions,json=sinklessSessions,proto3" json:"sinkless_sessions,omitempty"`
+	SessionCostNanos  int64 `protobuf:"varint,55,opt,name=session_cost_nanos,json=sessionCostNanos,proto3" json:"session_cost_nanos,omitempty"`
+	SinklessCostNanos int64 `protobuf:"varint,56,opt,name=sinkless_cost_nanos,json=sinklessCostNanos,proto3" json:"sinkless_cost_nanos,omitempty"`
+	// Sessions that ended on an output above the subject's own p90, without a side
+	// effect within 30 min after.
+	AbandonedSessions int64 `protobuf:"varint,57,opt,name=abandoned_sessions,json=abandonedSessions,proto3" json:"abandoned_sessions,omitempty"`
+	SideEffects       int64 `protobuf:"varint,58,opt,name=side_effects,json=sideEffects,proto3" json:"side_effects,omitempty"`
+	// Requests whose duration is known, their durations, the length of their union,
+	// and most of them at one time.
+	TimedRequests  int64 `protobuf:"varint,59,opt,name=timed_requests,json=timedRequests,proto3" json:"timed_requests,omitempty"`
+	BusyMs         int64 `protobuf:"varint,60,opt,name=busy_ms,json=busyMs,proto3" json:"busy_ms,omitempty"`
+	UnionMs        int64 `protobuf:"varint,61,opt,name=union_ms,json=unionMs,proto3" json:"union_ms,omitempty"`
+	MostConcurrent int64 `protobuf:"varint,62,opt,name=most_concurrent,json=mostConcurrent,proto3" json:"most_concurrent,omitempty"`
+	// Sessions that have a parent.
+	ChildSessions int64 `protobuf:"varint,63,opt,name=child_sessions,json=childSessions,proto3" json:"child_sessions,omitempty"`
+	// Turns after the first of a session, at most 5 min after the one before, whose
+	// cache counts are known; their cache reads and whole input.
+	CacheTurns           int64 `protobuf:"varint,64,opt,name=cache_turns,json=cacheTurns,proto3" json:"cache_turns,omitempty"`
+	CacheTurnReadTokens  int64 `protobuf:"varint,65,opt,name=cache_turn_read_tokens,json=cacheTurnReadTokens,proto3" json:"cache_turn_read_tokens,omitempty"`
+	CacheTurnInputTokens int64 `protobuf:"varint,66,opt,name=cache_turn_input_tokens,json=cacheTurnInputTokens,proto3" json:"cache_turn_input_tokens,omitempty"`
+	// By model, those with most tokens first; at most eight.
+	Models        []*ModelUse `protobuf:"bytes,67,rep,name=models,proto3" json:"models,omitempty"`
+	EditsAccepted int64       `protobuf:"varint,68,opt,name=edits_accepted,json=editsAccepted,proto3" json:"edits_accepted,omitempty"`
+	EditsRejected int64       `protobuf:"varint,69,opt,name=edits_rejected,json=editsRejected,proto3" json:"edits_rejected,omitempty"`
+	// Numbers that a source's sequence skipped, and records that had one.
+	SequenceGaps     int64 `protobuf:"varint,70,opt,name=sequence_gaps,json=sequenceGaps,proto3" json:"sequence_gaps,omitempty"`
+	SequencedRecords int64 `protobuf:"varint,71,opt,name=sequenced_records,json=sequencedRecords,proto3" json:"sequenced_records,omitempty"`
+	// What is usual for the subject: one for each statistic that it has a history of.
+	Baselines     []*Baseline `protobuf:"bytes,72,rep,name=baselines,proto3" json:"baselines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Week) Reset() {
+	*x = Week{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Week) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Week) ProtoMessage() {}
+
+func (x *Week) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Week.ProtoReflect.Descriptor instead.
+func (*Week) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Week) GetWeekStartMs() int64 {
+	if x != nil {
+		return x.WeekStartMs
+	}
+	return 0
+}
+
+func (x *Week) GetTzOffsetMin() int32 {
+	if x != nil {
+		return x.TzOffsetMin
+	}
+	return 0
+}
+
+func (x *Week) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Week) GetTool() string {
+	if x != nil {
+		return x.Tool
+	}
+	return ""
+}
+
+func (x *Week) GetToolVersion() string {
+	if x != nil {
+		return x.ToolVersion
+	}
+	return ""
+}
+
+func (x *Week) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Week) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+func (x *Week) GetToolVersionChanged() bool {
+	if x != nil {
+		return x.ToolVersionChanged
+	}
+	return false
+}
+
+func (x *Week) GetModelChanged() bool {
+	if x != nil {
+		return x.ModelChanged
+	}
+	return false
+}
+
+func (x *Week) GetRepositoryChanged() bool {
+	if x != nil {
+		return x.RepositoryChanged
+	}
+	return false
+}
+
+func (x *Week) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *Week) GetErrors() int64 {
+	if x != nil {
+		return x.Errors
+	}
+	return 0
+}
+
+func (x *Week) GetInputUncachedTokens() int64 {
+	if x != nil {
+		return x.InputUncachedTokens
+	}
+	return 0
+}
+
+func (x *Week) GetCacheReadTokens() int64 {
+	if x != nil {
+		return x.CacheReadTokens
+	}
+	return 0
+}
+
+func (x *Week) GetCacheWriteTokens() int64 {
+	if x != nil {
+		return x.CacheWriteTokens
+	}
+	return 0
+}
+
+func (x *Week) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Week) GetReasoningTokens() int64 {
+	if x != nil {
+		return x.ReasoningTokens
+	}
+	return 0
+}
+
+func (x *Week) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *Week) GetUnpricedRequests() int64 {
+	if x != nil {
+		return x.UnpricedRequests
+	}
+	return 0
+}
+
+func (x *Week) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *Week) GetUnknownTokenRequests() int64 {
+	if x != nil {
+		return x.UnknownTokenRequests
+	}
+	return 0
+}
+
+func (x *Week) GetOutcomesProvisional() int64 {
+	if x != nil {
+		return x.OutcomesProvisional
+	}
+	return 0
+}
+
+func (x *Week) GetOutcomesFinal() int64 {
+	if x != nil {
+		return x.OutcomesFinal
+	}
+	return 0
+}
+
+func (x *Week) GetOutcomesReverted() int64 {
+	if x != nil {
+		return x.OutcomesReverted
+	}
+	return 0
+}
+
+func (x *Week) GetOutcomeMillipoints() int64 {
+	if x != nil {
+		return x.OutcomeMillipoints
+	}
+	return 0
+}
+
+func (x *Week) GetReportedOutcomes() int64 {
+	if x != nil {
+		return x.ReportedOutcomes
+	}
+	return 0
+}
+
+func (x *Week) GetHours() []byte {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *Week) GetDayRequests() []int64 {
+	if x != nil {
+		return x.DayRequests
+	}
+	return nil
+}
+
+func (x *Week) GetDayTokens() []int64 {
+	if x != nil {
+		return x.DayTokens
+	}
+	return nil
+}
+
+func (x *Week) GetDayCostNanos() []int64 {
+	if x != nil {
+		return x.DayCostNanos
+	}
+	return nil
+}
+
+func (x *Week) GetDayOutcomes() []int64 {
+	if x != nil {
+		return x.DayOutcomes
+	}
+	return nil
+}
+
+func (x *Week) GetPeakHourRequests() int64 {
+	if x != nil {
+		return x.PeakHourRequests
+	}
+	return 0
+}
+
+func (x *Week) GetContextRequests() int64 {
+	if x != nil {
+		return x.ContextRequests
+	}
+	return 0
+}
+
+func (x *Week) GetContextLnSum() int64 {
+	if x != nil {
+		return x.ContextLnSum
+	}
+	return 0
+}
+
+func (x *Week) GetContextTokens() int64 {
+	if x != nil {
+		return x.ContextTokens
+	}
+	return 0
+}
+
+func (x *Week) GetPromptRequests() int64 {
+	if x != nil {
+		return x.PromptRequests
+	}
+	return 0
+}
+
+func (x *Week) GetPromptLnSum() int64 {
+	if x != nil {
+		return x.PromptLnSum
+	}
+	return 0
+}
+
+func (x *Week) GetPairRequests() int64 {
+	if x != nil {
+		return x.PairRequests
+	}
+	return 0
+}
+
+func (x *Week) GetPairTokens() int64 {
+	if x != nil {
+		return x.PairTokens
+	}
+	return 0
+}
+
+func (x *Week) GetRepeatedRequests() int64 {
+	if x != nil {
+		return x.RepeatedRequests
+	}
+	return 0
+}
+
+func (x *Week) GetRepeatedTokens() int64 {
+	if x != nil {
+		return x.RepeatedTokens
+	}
+	return 0
+}
+
+func (x *Week) GetRepeatedCostNanos() int64 {
+	if x != nil {
+		return x.RepeatedCostNanos
+	}
+	return 0
+}
+
+func (x *Week) GetRetriedRequests() int64 {
+	if x != nil {
+		return x.RetriedRequests
+	}
+	return 0
+}
+
+func (x *Week) GetRepeats() []*Repeat {
+	if x != nil {
+		return x.Repeats
+	}
+	return nil
+}
+
+func (x *Week) GetDenseTurns() int64 {
+	if x != nil {
+		return x.DenseTurns
+	}
+	return 0
+}
+
+func (x *Week) GetPaddedTurns() int64 {
+	if x != nil {
+		return x.PaddedTurns
+	}
+	return 0
+}
+
+func (x *Week) GetTimedDays() int64 {
+	if x != nil {
+		return x.TimedDays
+	}
+	return 0
+}
+
+func (x *Week) GetGapCv() int64 {
+	if x != nil {
+		return x.GapCv
+	}
+	return 0
+}
+
+func (x *Week) GetPeriodMin() int64 {
+	if x != nil {
+		return x.PeriodMin
+	}
+	return 0
+}
+
+func (x *Week) GetPeriodResultant() int64 {
+	if x != nil {
+		return x.PeriodResultant
+	}
+	return 0
+}
+
+func (x *Week) GetPeriodRequests() int64 {
+	if x != nil {
+		return x.PeriodRequests
+	}
+	return 0
+}
+
+func (x *Week) GetLongestGapMin() int64 {
+	if x != nil {
+		return x.LongestGapMin
+	}
+	return 0
+}
+
+func (x *Week) GetSessions() int64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *Week) GetSinklessSessions() int64 {
+	if x != nil {
+		return x.SinklessSessions
+	}
+	return 0
+}
+
+func (x *Week) GetSessionCostNanos() int64 {
+	if x != nil {
+		return x.SessionCostNanos
+	}
+	return 0
+}
+
+func (x *Week) GetSinklessCostNanos() int64 {
+	if x != nil {
+		return x.SinklessCostNanos
+	}
+	return 0
+}
+
+func (x *Week) GetAbandonedSessions() int64 {
+	if x != nil {
+		return x.AbandonedSessions
+	}
+	return 0
+}
+
+func (x *Week) GetSideEffects() int64 {
+	if x != nil {
+		return x.SideEffects
+	}
+	return 0
+}
+
+func (x *Week) GetTimedRequests() int64 {
+	if x != nil {
+		return x.TimedRequests
+	}
+	return 0
+}
+
+func (x *Week) GetBusyMs() int64 {
+	if x != nil {
+		return x.BusyMs
+	}
+	return 0
+}
+
+func (x *Week) GetUnionMs() int64 {
+	if x != nil {
+		return x.UnionMs
+	}
+	return 0
+}
+
+func (x *Week) GetMostConcurrent() int64 {
+	if x != nil {
+		return x.MostConcurrent
+	}
+	return 0
+}
+
+func (x *Week) GetChildSessions() int64 {
+	if x != nil {
+		return x.ChildSessions
+	}
+	return 0
+}
+
+func (x *Week) GetCacheTurns() int64 {
+	if x != nil {
+		return x.CacheTurns
+	}
+	return 0
+}
+
+func (x *Week) GetCacheTurnReadTokens() int64 {
+	if x != nil {
+		return x.CacheTurnReadTokens
+	}
+	return 0
+}
+
+func (x *Week) GetCacheTurnInputTokens() int64 {
+	if x != nil {
+		return x.CacheTurnInputTokens
+	}
+	return 0
+}
+
+func (x *Week) GetModels() []*ModelUse {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *Week) GetEditsAccepted() int64 {
+	if x != nil {
+		return x.EditsAccepted
+	}
+	return 0
+}
+
+func (x *Week) GetEditsRejected() int64 {
+	if x != nil {
+		return x.EditsRejected
+	}
+	return 0
+}
+
+func (x *Week) GetSequenceGaps() int64 {
+	if x != nil {
+		return x.SequenceGaps
+	}
+	return 0
+}
+
+func (x *Week) GetSequencedRecords() int64 {
+	if x != nil {
+		return x.SequencedRecords
+	}
+	return 0
+}
+
+func (x *Week) GetBaselines() []*Baseline {
+	if x != nil {
+		return x.Baselines
+	}
+	return nil
+}
+
+// Repeat is a (new turn, target) pair that came again.
+type Repeat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          uint32                 `protobuf:"fixed32,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Count         int64                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	FirstMs       int64                  `protobuf:"varint,3,opt,name=first_ms,json=firstMs,proto3" json:"first_ms,omitempty"`
+	LastMs        int64                  `protobuf:"varint,4,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Repeat) Reset() {
+	*x = Repeat{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Repeat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Repeat) ProtoMessage() {}
+
+func (x *Repeat) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Repeat.ProtoReflect.Descriptor instead.
+func (*Repeat) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Repeat) GetHash() uint32 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
+func (x *Repeat) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Repeat) GetFirstMs() int64 {
+	if x != nil {
+		return x.FirstMs
+	}
+	return 0
+}
+
+func (x *Repeat) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+// ModelUse is what a subject used of one model.
+type ModelUse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Model         string                 `protobuf:"bytes,1,opt,name=model,proto3" json:"model,omitempty"`
+	Requests      int64                  `protobuf:"varint,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	Tokens        int64                  `protobuf:"varint,3,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	CostNanos     int64                  `protobuf:"varint,4,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelUse) Reset() {
+	*x = ModelUse{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelUse) ProtoMessage() {}
+
+func (x *ModelUse) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelUse.ProtoReflect.Descriptor instead.
+func (*ModelUse) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ModelUse) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ModelUse) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *ModelUse) GetTokens() int64 {
+	if x != nil {
+		return x.Tokens
+	}
+	return 0
+}
+
+func (x *ModelUse) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+// Baseline is the median and the median absolute deviation of a statistic over
+// the last active weeks of a subject (at most 10), in millionths. The week that
+// it stands in is not part of it.
+type Baseline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Statistic     Statistic              `protobuf:"varint,1,opt,name=statistic,proto3,enum=goodhart.v1.Statistic" json:"statistic,omitempty"`
+	Median        int64                  `protobuf:"zigzag64,2,opt,name=median,proto3" json:"median,omitempty"`
+	Mad           int64                  `protobuf:"varint,3,opt,name=mad,proto3" json:"mad,omitempty"`
+	Weeks         int32                  `protobuf:"varint,4,opt,name=weeks,proto3" json:"weeks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Baseline) Reset() {
+	*x = Baseline{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Baseline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Baseline) ProtoMessage() {}
+
+func (x *Baseline) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
+func (*Baseline) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Baseline) GetStatistic() Statistic {
+	if x != nil {
+		return x.Statistic
+	}
+	return Statistic_STATISTIC_UNSPECIFIED
+}
+
+func (x *Baseline) GetMedian() int64 {
+	if x != nil {
+		return x.Median
+	}
+	return 0
+}
+
+func (x *Baseline) GetMad() int64 {
+	if x != nil {
+		return x.Mad
+	}
+	return 0
+}
+
+func (x *Baseline) GetWeeks() int32 {
+	if x != nil {
+		return x.Weeks
+	}
+	return 0
+}
+
+// Guard is a crossing of a rate guard.
+type Guard struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Metric GuardMetric            `protobuf:"varint,1,opt,name=metric,proto3,enum=goodhart.v1.GuardMetric" json:"metric,omitempty"`
+	// Width of the pane: 60000 or 300000.
+	PaneMs      int64 `protobuf:"varint,2,opt,name=pane_ms,json=paneMs,proto3" json:"pane_ms,omitempty"`
+	PaneStartMs int64 `protobuf:"varint,3,opt,name=pane_start_ms,json=paneStartMs,proto3" json:"pane_start_ms,omitempty"`
+	// What happened in the pane, the subject's own p99 of active panes, and the
+	// threshold that was crossed.
+	Value     int64 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
+	P99       int64 `protobuf:"varint,5,opt,name=p99,proto3" json:"p99,omitempty"`
+	Threshold int64 `protobuf:"varint,6,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// Active panes that the p99 rests on.
+	Panes int64 `protobuf:"varint,7,opt,name=panes,proto3" json:"panes,omitempty"`
+	// It fell back below: the rate is usual again.
+	Ended bool   `protobuf:"varint,8,opt,name=ended,proto3" json:"ended,omitempty"`
+	Team  string `protobuf:"bytes,9,opt,name=team,proto3" json:"team,omitempty"`
+	Tool  string `protobuf:"bytes,10,opt,name=tool,proto3" json:"tool,omitempty"`
+	Model string `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
+	// Credential of most requests in the pane.
+	Credential    string `protobuf:"bytes,12,opt,name=credential,proto3" json:"credential,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Guard) Reset() {
+	*x = Guard{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Guard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Guard) ProtoMessage() {}
+
+func (x *Guard) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Guard.ProtoReflect.Descriptor instead.
+func (*Guard) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Guard) GetMetric() GuardMetric {
+	if x != nil {
+		return x.Metric
+	}
+	return GuardMetric_GUARD_METRIC_UNSPECIFIED
+}
+
+func (x *Guard) GetPaneMs() int64 {
+	if x != nil {
+		return x.PaneMs
+	}
+	return 0
+}
+
+func (x *Guard) GetPaneStartMs() int64 {
+	if x != nil {
+		return x.PaneStartMs
+	}
+	return 0
+}
+
+func (x *Guard) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Guard) GetP99() int64 {
+	if x != nil {
+		return x.P99
+	}
+	return 0
+}
+
+func (x *Guard) GetThreshold() int64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *Guard) GetPanes() int64 {
+	if x != nil {
+		return x.Panes
+	}
+	return 0
+}
+
+func (x *Guard) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *Guard) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Guard) GetTool() string {
+	if x != nil {
+		return x.Tool
+	}
+	return ""
+}
+
+func (x *Guard) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Guard) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
 var File_goodhart_v1_feature_proto protoreflect.FileDescriptor
 
 const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\n" +
-	"\x19goodhart/v1/feature.proto\x12\vgoodhart.v1\x1a\x17goodhart/v1/event.proto\"\xfb\x02\n" +
+	"\x19goodhart/v1/feature.proto\x12\vgoodhart.v1\x1a\x17goodhart/v1/event.proto\"\xcc\x03\n" +
 	"\aFeature\x12\f\n" +
 	"\x01w\x18\x01 \x01(\x03R\x01w\x12\f\n" +
 	"\x01p\x18\x02 \x01(\rR\x01p\x12\x10\n" +
@@ -434,7 +1601,9 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x05delta\x18\n" +
 	" \x01(\bR\x05delta\x12'\n" +
 	"\x05cells\x18\v \x03(\v2\x11.goodhart.v1.CellR\x05cells\x12+\n" +
-	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\"\xeb\x05\n" +
+	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12%\n" +
+	"\x04week\x18\r \x01(\v2\x11.goodhart.v1.WeekR\x04week\x12(\n" +
+	"\x05guard\x18\x0e \x01(\v2\x12.goodhart.v1.GuardR\x05guard\"\xeb\x05\n" +
 	"\x04Cell\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n" +
@@ -459,12 +1628,148 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"activities\x12\x18\n" +
 	"\arecords\x18\x12 \x01(\x03R\arecords\x12#\n" +
 	"\rcache_records\x18\x13 \x01(\x03R\fcacheRecords\x12+\n" +
-	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords*w\n" +
+	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords\"\xec\x15\n" +
+	"\x04Week\x12\"\n" +
+	"\rweek_start_ms\x18\x01 \x01(\x03R\vweekStartMs\x12\"\n" +
+	"\rtz_offset_min\x18\x02 \x01(\x11R\vtzOffsetMin\x12\x12\n" +
+	"\x04team\x18\x03 \x01(\tR\x04team\x12\x12\n" +
+	"\x04tool\x18\x04 \x01(\tR\x04tool\x12!\n" +
+	"\ftool_version\x18\x05 \x01(\tR\vtoolVersion\x12\x14\n" +
+	"\x05model\x18\x06 \x01(\tR\x05model\x12\x1e\n" +
+	"\n" +
+	"repository\x18\a \x01(\tR\n" +
+	"repository\x120\n" +
+	"\x14tool_version_changed\x18\b \x01(\bR\x12toolVersionChanged\x12#\n" +
+	"\rmodel_changed\x18\t \x01(\bR\fmodelChanged\x12-\n" +
+	"\x12repository_changed\x18\n" +
+	" \x01(\bR\x11repositoryChanged\x12\x1a\n" +
+	"\brequests\x18\v \x01(\x03R\brequests\x12\x16\n" +
+	"\x06errors\x18\f \x01(\x03R\x06errors\x122\n" +
+	"\x15input_uncached_tokens\x18\r \x01(\x03R\x13inputUncachedTokens\x12*\n" +
+	"\x11cache_read_tokens\x18\x0e \x01(\x03R\x0fcacheReadTokens\x12,\n" +
+	"\x12cache_write_tokens\x18\x0f \x01(\x03R\x10cacheWriteTokens\x12#\n" +
+	"\routput_tokens\x18\x10 \x01(\x03R\foutputTokens\x12)\n" +
+	"\x10reasoning_tokens\x18\x11 \x01(\x03R\x0freasoningTokens\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x12 \x01(\x03R\tcostNanos\x12+\n" +
+	"\x11unpriced_requests\x18\x13 \x01(\x03R\x10unpricedRequests\x12\x18\n" +
+	"\arecords\x18\x14 \x01(\x03R\arecords\x124\n" +
+	"\x16unknown_token_requests\x18\x15 \x01(\x03R\x14unknownTokenRequests\x121\n" +
+	"\x14outcomes_provisional\x18\x16 \x01(\x12R\x13outcomesProvisional\x12%\n" +
+	"\x0eoutcomes_final\x18\x17 \x01(\x12R\routcomesFinal\x12+\n" +
+	"\x11outcomes_reverted\x18\x18 \x01(\x12R\x10outcomesReverted\x12/\n" +
+	"\x13outcome_millipoints\x18\x19 \x01(\x12R\x12outcomeMillipoints\x12+\n" +
+	"\x11reported_outcomes\x18\x1a \x01(\x03R\x10reportedOutcomes\x12\x14\n" +
+	"\x05hours\x18\x1b \x01(\fR\x05hours\x12!\n" +
+	"\fday_requests\x18\x1c \x03(\x03R\vdayRequests\x12\x1d\n" +
+	"\n" +
+	"day_tokens\x18\x1d \x03(\x03R\tdayTokens\x12$\n" +
+	"\x0eday_cost_nanos\x18\x1e \x03(\x03R\fdayCostNanos\x12!\n" +
+	"\fday_outcomes\x18\x1f \x03(\x12R\vdayOutcomes\x12,\n" +
+	"\x12peak_hour_requests\x18  \x01(\x03R\x10peakHourRequests\x12)\n" +
+	"\x10context_requests\x18! \x01(\x03R\x0fcontextRequests\x12$\n" +
+	"\x0econtext_ln_sum\x18\" \x01(\x12R\fcontextLnSum\x12%\n" +
+	"\x0econtext_tokens\x18# \x01(\x03R\rcontextTokens\x12'\n" +
+	"\x0fprompt_requests\x18$ \x01(\x03R\x0epromptRequests\x12\"\n" +
+	"\rprompt_ln_sum\x18% \x01(\x12R\vpromptLnSum\x12#\n" +
+	"\rpair_requests\x18& \x01(\x03R\fpairRequests\x12\x1f\n" +
+	"\vpair_tokens\x18' \x01(\x03R\n" +
+	"pairTokens\x12+\n" +
+	"\x11repeated_requests\x18( \x01(\x03R\x10repeatedRequests\x12'\n" +
+	"\x0frepeated_tokens\x18) \x01(\x03R\x0erepeatedTokens\x12.\n" +
+	"\x13repeated_cost_nanos\x18* \x01(\x03R\x11repeatedCostNanos\x12)\n" +
+	"\x10retried_requests\x18+ \x01(\x03R\x0fretriedRequests\x12-\n" +
+	"\arepeats\x18, \x03(\v2\x13.goodhart.v1.RepeatR\arepeats\x12\x1f\n" +
+	"\vdense_turns\x18- \x01(\x03R\n" +
+	"denseTurns\x12!\n" +
+	"\fpadded_turns\x18. \x01(\x03R\vpaddedTurns\x12\x1d\n" +
+	"\n" +
+	"timed_days\x18/ \x01(\x03R\ttimedDays\x12\x15\n" +
+	"\x06gap_cv\x180 \x01(\x03R\x05gapCv\x12\x1d\n" +
+	"\n" +
+	"period_min\x181 \x01(\x03R\tperiodMin\x12)\n" +
+	"\x10period_resultant\x182 \x01(\x03R\x0fperiodResultant\x12'\n" +
+	"\x0fperiod_requests\x183 \x01(\x03R\x0eperiodRequests\x12&\n" +
+	"\x0flongest_gap_min\x184 \x01(\x03R\rlongestGapMin\x12\x1a\n" +
+	"\bsessions\x185 \x01(\x03R\bsessions\x12+\n" +
+	"\x11sinkless_sessions\x186 \x01(\x03R\x10sinklessSessions\x12,\n" +
+	"\x12session_cost_nanos\x187 \x01(\x03R\x10sessionCostNanos\x12.\n" +
+	"\x13sinkless_cost_nanos\x188 \x01(\x03R\x11sinklessCostNanos\x12-\n" +
+	"\x12abandoned_sessions\x189 \x01(\x03R\x11abandonedSessions\x12!\n" +
+	"\fside_effects\x18: \x01(\x03R\vsideEffects\x12%\n" +
+	"\x0etimed_requests\x18; \x01(\x03R\rtimedRequests\x12\x17\n" +
+	"\abusy_ms\x18< \x01(\x03R\x06busyMs\x12\x19\n" +
+	"\bunion_ms\x18= \x01(\x03R\aunionMs\x12'\n" +
+	"\x0fmost_concurrent\x18> \x01(\x03R\x0emostConcurrent\x12%\n" +
+	"\x0echild_sessions\x18? \x01(\x03R\rchildSessions\x12\x1f\n" +
+	"\vcache_turns\x18@ \x01(\x03R\n" +
+	"cacheTurns\x123\n" +
+	"\x16cache_turn_read_tokens\x18A \x01(\x03R\x13cacheTurnReadTokens\x125\n" +
+	"\x17cache_turn_input_tokens\x18B \x01(\x03R\x14cacheTurnInputTokens\x12-\n" +
+	"\x06models\x18C \x03(\v2\x15.goodhart.v1.ModelUseR\x06models\x12%\n" +
+	"\x0eedits_accepted\x18D \x01(\x03R\reditsAccepted\x12%\n" +
+	"\x0eedits_rejected\x18E \x01(\x03R\reditsRejected\x12#\n" +
+	"\rsequence_gaps\x18F \x01(\x03R\fsequenceGaps\x12+\n" +
+	"\x11sequenced_records\x18G \x01(\x03R\x10sequencedRecords\x123\n" +
+	"\tbaselines\x18H \x03(\v2\x15.goodhart.v1.BaselineR\tbaselines\"f\n" +
+	"\x06Repeat\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\aR\x04hash\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x19\n" +
+	"\bfirst_ms\x18\x03 \x01(\x03R\afirstMs\x12\x17\n" +
+	"\alast_ms\x18\x04 \x01(\x03R\x06lastMs\"s\n" +
+	"\bModelUse\x12\x14\n" +
+	"\x05model\x18\x01 \x01(\tR\x05model\x12\x1a\n" +
+	"\brequests\x18\x02 \x01(\x03R\brequests\x12\x16\n" +
+	"\x06tokens\x18\x03 \x01(\x03R\x06tokens\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x04 \x01(\x03R\tcostNanos\"\x80\x01\n" +
+	"\bBaseline\x124\n" +
+	"\tstatistic\x18\x01 \x01(\x0e2\x16.goodhart.v1.StatisticR\tstatistic\x12\x16\n" +
+	"\x06median\x18\x02 \x01(\x12R\x06median\x12\x10\n" +
+	"\x03mad\x18\x03 \x01(\x03R\x03mad\x12\x14\n" +
+	"\x05weeks\x18\x04 \x01(\x05R\x05weeks\"\xc6\x02\n" +
+	"\x05Guard\x120\n" +
+	"\x06metric\x18\x01 \x01(\x0e2\x18.goodhart.v1.GuardMetricR\x06metric\x12\x17\n" +
+	"\apane_ms\x18\x02 \x01(\x03R\x06paneMs\x12\"\n" +
+	"\rpane_start_ms\x18\x03 \x01(\x03R\vpaneStartMs\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x03R\x05value\x12\x10\n" +
+	"\x03p99\x18\x05 \x01(\x03R\x03p99\x12\x1c\n" +
+	"\tthreshold\x18\x06 \x01(\x03R\tthreshold\x12\x14\n" +
+	"\x05panes\x18\a \x01(\x03R\x05panes\x12\x14\n" +
+	"\x05ended\x18\b \x01(\bR\x05ended\x12\x12\n" +
+	"\x04team\x18\t \x01(\tR\x04team\x12\x12\n" +
+	"\x04tool\x18\n" +
+	" \x01(\tR\x04tool\x12\x14\n" +
+	"\x05model\x18\v \x01(\tR\x05model\x12\x1e\n" +
+	"\n" +
+	"credential\x18\f \x01(\tR\n" +
+	"credential*\xa6\x01\n" +
 	"\vFeatureKind\x12\x1c\n" +
 	"\x18FEATURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_KIND_WATERMARK\x10\x01\x12\x15\n" +
 	"\x11FEATURE_KIND_PANE\x10\x02\x12\x17\n" +
-	"\x13FEATURE_KIND_CONFIG\x10\x03BEZCgithub.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1;goodhartv1b\x06proto3"
+	"\x13FEATURE_KIND_CONFIG\x10\x03\x12\x15\n" +
+	"\x11FEATURE_KIND_WEEK\x10\x04\x12\x16\n" +
+	"\x12FEATURE_KIND_GUARD\x10\x05*\x9f\x02\n" +
+	"\tStatistic\x12\x19\n" +
+	"\x15STATISTIC_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10STATISTIC_TOKENS\x10\x01\x12\x12\n" +
+	"\x0eSTATISTIC_COST\x10\x02\x12\x15\n" +
+	"\x11STATISTIC_CONTEXT\x10\x03\x12\x14\n" +
+	"\x10STATISTIC_PROMPT\x10\x04\x12\x16\n" +
+	"\x12STATISTIC_REPEATED\x10\x05\x12\x13\n" +
+	"\x0fSTATISTIC_HOURS\x10\x06\x12\x19\n" +
+	"\x15STATISTIC_CONCURRENCY\x10\a\x12\x13\n" +
+	"\x0fSTATISTIC_CACHE\x10\b\x12\x13\n" +
+	"\x0fSTATISTIC_PRICE\x10\t\x12\x16\n" +
+	"\x12STATISTIC_SINKLESS\x10\n" +
+	"\x12\x16\n" +
+	"\x12STATISTIC_REQUESTS\x10\v*v\n" +
+	"\vGuardMetric\x12\x1c\n" +
+	"\x18GUARD_METRIC_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15GUARD_METRIC_REQUESTS\x10\x01\x12\x17\n" +
+	"\x13GUARD_METRIC_TOKENS\x10\x02\x12\x15\n" +
+	"\x11GUARD_METRIC_COST\x10\x03BEZCgithub.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1;goodhartv1b\x06proto3"
 
 var (
 	file_goodhart_v1_feature_proto_rawDescOnce sync.Once
@@ -478,25 +1783,39 @@ func file_goodhart_v1_feature_proto_rawDescGZIP() []byte {
 	return file_goodhart_v1_feature_proto_rawDescData
 }
 
-var file_goodhart_v1_feature_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_goodhart_v1_feature_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_goodhart_v1_feature_proto_goTypes = []any{
 	(FeatureKind)(0),  // 0: goodhart.v1.FeatureKind
-	(*Feature)(nil),   // 1: goodhart.v1.Feature
-	(*Cell)(nil),      // 2: goodhart.v1.Cell
-	(IdentityType)(0), // 3: goodhart.v1.IdentityType
-	(*Config)(nil),    // 4: goodhart.v1.Config
+	(Statistic)(0),    // 1: goodhart.v1.Statistic
+	(GuardMetric)(0),  // 2: goodhart.v1.GuardMetric
+	(*Feature)(nil),   // 3: goodhart.v1.Feature
+	(*Cell)(nil),      // 4: goodhart.v1.Cell
+	(*Week)(nil),      // 5: goodhart.v1.Week
+	(*Repeat)(nil),    // 6: goodhart.v1.Repeat
+	(*ModelUse)(nil),  // 7: goodhart.v1.ModelUse
+	(*Baseline)(nil),  // 8: goodhart.v1.Baseline
+	(*Guard)(nil),     // 9: goodhart.v1.Guard
+	(IdentityType)(0), // 10: goodhart.v1.IdentityType
+	(*Config)(nil),    // 11: goodhart.v1.Config
 }
 var file_goodhart_v1_feature_proto_depIdxs = []int32{
-	0, // 0: goodhart.v1.Feature.kind:type_name -> goodhart.v1.FeatureKind
-	3, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
-	2, // 2: goodhart.v1.Feature.cells:type_name -> goodhart.v1.Cell
-	4, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: goodhart.v1.Feature.kind:type_name -> goodhart.v1.FeatureKind
+	10, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
+	4,  // 2: goodhart.v1.Feature.cells:type_name -> goodhart.v1.Cell
+	11, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
+	5,  // 4: goodhart.v1.Feature.week:type_name -> goodhart.v1.Week
+	9,  // 5: goodhart.v1.Feature.guard:type_name -> goodhart.v1.Guard
+	6,  // 6: goodhart.v1.Week.repeats:type_name -> goodhart.v1.Repeat
+	7,  // 7: goodhart.v1.Week.models:type_name -> goodhart.v1.ModelUse
+	8,  // 8: goodhart.v1.Week.baselines:type_name -> goodhart.v1.Baseline
+	1,  // 9: goodhart.v1.Baseline.statistic:type_name -> goodhart.v1.Statistic
+	2,  // 10: goodhart.v1.Guard.metric:type_name -> goodhart.v1.GuardMetric
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_feature_proto_init() }
@@ -510,8 +1829,8 @@ func file_goodhart_v1_feature_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_feature_proto_rawDesc), len(file_goodhart_v1_feature_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   2,
+			NumEnums:      3,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
