@@ -1,5 +1,7 @@
 package score
 
+import "github.com/goodhartlabs/goodhart/pkg/record"
+
 // Reasons why a GroupSize is not publishable.
 const (
 	// ReasonOK: it is.
@@ -38,18 +40,18 @@ func (g *GroupSize) Publishable() bool { return g.Reason == ReasonOK }
 
 // AppendJSON appends the record, fields in the order of the schema.
 func (g *GroupSize) AppendJSON(dst []byte) []byte {
-	o := open(dst)
-	o.string("kind", KindGroupSize)
-	o.string("tenant", g.Tenant)
-	o.string("team", g.Team)
-	o.string("iso_week", g.Week)
-	o.int("week_start", g.WeekStart)
-	o.int("people", g.People)
-	o.ratio("top1_share", g.Top1)
-	o.ratio("top2_share", g.Top2)
-	o.bool("publishable", g.Publishable())
-	o.string("reason", g.Reason)
-	o.int("rev", int64(g.Rev))
-	o.int("w", g.W)
-	return o.close()
+	o := record.Open(dst)
+	o.String("kind", KindGroupSize)
+	o.String("tenant", g.Tenant)
+	o.String("team", g.Team)
+	o.String("iso_week", g.Week)
+	o.Int("week_start", g.WeekStart)
+	o.Int("people", g.People)
+	o.Value("top1_share", g.Top1.append)
+	o.Value("top2_share", g.Top2.append)
+	o.Bool("publishable", g.Publishable())
+	o.String("reason", g.Reason)
+	o.Int("rev", int64(g.Rev))
+	o.Int("w", g.W)
+	return o.Close()
 }

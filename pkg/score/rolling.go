@@ -1,5 +1,7 @@
 package score
 
+import "github.com/goodhartlabs/goodhart/pkg/record"
+
 // Kinds of record in scores.v1 and their CloudEvents types.
 const (
 	KindRolling   = "rolling"
@@ -49,56 +51,56 @@ type Rolling struct {
 
 // AppendJSON appends the record, fields in the order of the schema.
 func (r *Rolling) AppendJSON(dst []byte) []byte {
-	o := open(dst)
-	o.string("kind", KindRolling)
-	o.string("tenant", r.Tenant)
-	o.string("scope_kind", r.ScopeKind)
-	o.string("scope", r.Scope)
-	o.string("window", r.Window)
-	o.int("window_start", r.Start)
-	o.int("window_end", r.End)
-	o.int("rev", int64(r.Rev))
-	o.int("w", r.W)
+	o := record.Open(dst)
+	o.String("kind", KindRolling)
+	o.String("tenant", r.Tenant)
+	o.String("scope_kind", r.ScopeKind)
+	o.String("scope", r.Scope)
+	o.String("window", r.Window)
+	o.Int("window_start", r.Start)
+	o.Int("window_end", r.End)
+	o.Int("rev", int64(r.Rev))
+	o.Int("w", r.W)
 	r.appendCounts(&o)
 	r.appendFigures(&o)
-	o.string("status", r.Status)
-	o.string("formula", FormulaRolling)
-	o.uint("config_version", r.ConfigVersion)
-	return o.close()
+	o.String("status", r.Status)
+	o.String("formula", FormulaRolling)
+	o.Uint("config_version", r.ConfigVersion)
+	return o.Close()
 }
 
-func (r *Rolling) appendCounts(o *object) {
+func (r *Rolling) appendCounts(o *record.Object) {
 	t := &r.Totals
 	tokens := r.tokensKnown()
-	o.int("requests", t.Requests)
-	o.int("records", t.Records)
-	o.int("errors", t.Errors)
-	o.known("input_uncached_tokens", t.InputUncachedTokens, tokens)
-	o.known("cache_read_tokens", t.CacheReadTokens, r.cacheKnown())
-	o.known("cache_write_tokens", t.CacheWriteTokens, r.cacheKnown())
-	o.known("output_tokens", t.OutputTokens, tokens)
-	o.known("reasoning_tokens", t.ReasoningTokens, t.ReasoningRecords > 0 || t.Records == 0)
-	o.known("cost_nanos", t.CostNanos, r.costKnown())
-	o.int("unpriced_requests", t.UnpricedRequests)
-	o.int("unknown_token_requests", t.UnknownTokenRequests)
-	o.known("outcomes_provisional", t.OutcomesProvisional, r.outcomesKnown())
-	o.known("outcomes_final", t.OutcomesFinal, r.outcomesKnown())
-	o.known("outcomes_reverted", t.OutcomesReverted, r.outcomesKnown())
-	o.int("activities", t.Activities)
-	o.known("people", r.People, r.PeopleKnown)
+	o.Int("requests", t.Requests)
+	o.Int("records", t.Records)
+	o.Int("errors", t.Errors)
+	o.Known("input_uncached_tokens", t.InputUncachedTokens, tokens)
+	o.Known("cache_read_tokens", t.CacheReadTokens, r.cacheKnown())
+	o.Known("cache_write_tokens", t.CacheWriteTokens, r.cacheKnown())
+	o.Known("output_tokens", t.OutputTokens, tokens)
+	o.Known("reasoning_tokens", t.ReasoningTokens, t.ReasoningRecords > 0 || t.Records == 0)
+	o.Known("cost_nanos", t.CostNanos, r.costKnown())
+	o.Int("unpriced_requests", t.UnpricedRequests)
+	o.Int("unknown_token_requests", t.UnknownTokenRequests)
+	o.Known("outcomes_provisional", t.OutcomesProvisional, r.outcomesKnown())
+	o.Known("outcomes_final", t.OutcomesFinal, r.outcomesKnown())
+	o.Known("outcomes_reverted", t.OutcomesReverted, r.outcomesKnown())
+	o.Int("activities", t.Activities)
+	o.Known("people", r.People, r.PeopleKnown)
 }
 
-func (r *Rolling) appendFigures(o *object) {
+func (r *Rolling) appendFigures(o *record.Object) {
 	t := &r.Totals
 	perOutcome, ok := Quotient(t.CostNanos, t.Outcomes())
-	o.known("cost_per_outcome_nanos", perOutcome, ok && r.outcomesKnown() && r.costKnown())
+	o.Known("cost_per_outcome_nanos", perOutcome, ok && r.outcomesKnown() && r.costKnown())
 	perMillion := Ratio(t.Outcomes(), t.Tokens(), 1_000_000)
 	perMillion.Known = perMillion.Known && r.outcomesKnown()
-	o.ratio("outcomes_per_million_tokens", perMillion)
+	o.Value("outcomes_per_million_tokens", perMillion.append)
 	cached := Ratio(t.CacheReadTokens, t.InputUncachedTokens+t.CacheReadTokens+t.CacheWriteTokens, 1)
 	cached.Known = cached.Known && r.cacheKnown()
-	o.ratio("cache_read_share", cached)
-	o.ratio("error_share", Ratio(t.Errors, t.Requests, 1))
+	o.Value("cache_read_share", cached.append)
+	o.Value("error_share", Ratio(t.Errors, t.Requests, 1).append)
 }
 
 // outcomesKnown: models and tools produce no outcomes of their own.

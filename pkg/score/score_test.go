@@ -145,21 +145,6 @@ func TestGroupSizeJSON(t *testing.T) {
 	}
 }
 
-// Whatever a label holds, the record is valid JSON that says the same.
-func FuzzStringJSON(f *testing.F) {
-	f.Add("team")
-	f.Add("a\"b\\c\x00\x1f\x7f\u2028é")
-	f.Fuzz(func(t *testing.T, s string) {
-		var got string
-		if err := json.Unmarshal(appendString(nil, s), &got); err != nil {
-			t.Fatal(err)
-		}
-		if want := string([]rune(s)); got != want {
-			t.Fatalf("%q became %q", s, got)
-		}
-	})
-}
-
 // Every field of Totals is added and survives a cell: a field that is added to
 // the struct and forgotten elsewhere fails here.
 func TestTotalsCoverEveryField(t *testing.T) {
