@@ -111,7 +111,7 @@ const (
 	Statistic_STATISTIC_PRICE Statistic = 9
 	// Cost of sessions without a side effect / cost of sessions.
 	Statistic_STATISTIC_SINKLESS Statistic = 10
-	// Requests.
+	// ln(requests + 1).
 	Statistic_STATISTIC_REQUESTS Statistic = 11
 )
 
@@ -593,7 +593,8 @@ type Week struct {
 	WeekStartMs int64 `protobuf:"varint,1,opt,name=week_start_ms,json=weekStartMs,proto3" json:"week_start_ms,omitempty"`
 	// Local time minus UTC, of the newest record that said so; else 0.
 	TzOffsetMin int32 `protobuf:"zigzag32,2,opt,name=tz_offset_min,json=tzOffsetMin,proto3" json:"tz_offset_min,omitempty"`
-	// Those with most requests in the week; ties: the first in byte order.
+	// Those with most requests in the week, of the first eight; ties: the first in
+	// byte order.
 	Team        string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
 	Tool        string `protobuf:"bytes,4,opt,name=tool,proto3" json:"tool,omitempty"`
 	ToolVersion string `protobuf:"bytes,5,opt,name=tool_version,json=toolVersion,proto3" json:"tool_version,omitempty"`
@@ -665,8 +666,9 @@ type Week struct {
 	PeriodRequests  int64 `protobuf:"varint,51,opt,name=period_requests,json=periodRequests,proto3" json:"period_requests,omitempty"`
 	// Longest gap of a day, mean over days with a request, min.
 	LongestGapMin int64 `protobuf:"varint,52,opt,name=longest_gap_min,json=longestGapMin,proto3" json:"longest_gap_min,omitempty"`
-	// Sessions (conversations) that ended in the week and whose side effects are
-	// known; those without one; their cost.
+	// Sessions (conversations) that ended in the week, 4 h after their last record or
+	// when 16 newer ones had begun, and whose side effects are known; those without
+	// one; their cost.
 	Sessions          int64 `protobuf:"varint,53,opt,name=sessions,proto3" json:"sessions,omitempty"`
 	SinklessSessions  int64 `protobuf:"varint,54,opt,name=sinkless_sessions,json=sinklessSessions,proto3" json:"sinkless_sessions,omitempty"`
 	SessionCostNanos  int64 `protobuf:"varint,55,opt,name=session_cost_nanos,json=sessionCostNanos,proto3" json:"session_cost_nanos,omitempty"`

@@ -121,6 +121,7 @@ type SubjectState struct {
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	// Sorted by (due_ms, start_ms).
 	Panes         []*SubjectPane `protobuf:"bytes,2,rep,name=panes,proto3" json:"panes,omitempty"`
+	Habit         *Habit         `protobuf:"bytes,3,opt,name=habit,proto3" json:"habit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,6 +170,713 @@ func (x *SubjectState) GetPanes() []*SubjectPane {
 	return nil
 }
 
+func (x *SubjectState) GetHabit() *Habit {
+	if x != nil {
+		return x.Habit
+	}
+	return nil
+}
+
+// Habit is what one subject does in a week, and what is usual for it.
+type Habit struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	IdentityType IdentityType           `protobuf:"varint,1,opt,name=identity_type,json=identityType,proto3,enum=goodhart.v1.IdentityType" json:"identity_type,omitempty"`
+	Role         string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Newest event time.
+	LastMs int64 `protobuf:"varint,3,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	// Weeks not yet stated, by start.
+	Weeks []*HabitWeek `protobuf:"bytes,4,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	// Open sessions, the least recently used first.
+	Sessions []*HabitSession `protobuf:"bytes,5,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	// By statistic: the values of the last active weeks, oldest first.
+	Rings []*HabitRing `protobuf:"bytes,6,rep,name=rings,proto3" json:"rings,omitempty"`
+	// 128 sets of 8 entries, the newest first: 25 bits of hash, 7 bits of day.
+	Pairs        []uint32 `protobuf:"fixed32,7,rep,packed,name=pairs,proto3" json:"pairs,omitempty"`
+	LastPair     uint32   `protobuf:"fixed32,8,opt,name=last_pair,json=lastPair,proto3" json:"last_pair,omitempty"`
+	LastPairMs   int64    `protobuf:"varint,9,opt,name=last_pair_ms,json=lastPairMs,proto3" json:"last_pair_ms,omitempty"`
+	LastPairRuns uint32   `protobuf:"varint,10,opt,name=last_pair_runs,json=lastPairRuns,proto3" json:"last_pair_runs,omitempty"`
+	LastFailed   bool     `protobuf:"varint,11,opt,name=last_failed,json=lastFailed,proto3" json:"last_failed,omitempty"`
+	// Output tokens of requests, counts by octave.
+	Outputs []uint32 `protobuf:"varint,12,rep,packed,name=outputs,proto3" json:"outputs,omitempty"`
+	// What the last active week used most.
+	ToolVersion string        `protobuf:"bytes,13,opt,name=tool_version,json=toolVersion,proto3" json:"tool_version,omitempty"`
+	Model       string        `protobuf:"bytes,14,opt,name=model,proto3" json:"model,omitempty"`
+	Repository  string        `protobuf:"bytes,15,opt,name=repository,proto3" json:"repository,omitempty"`
+	Guards      []*HabitGuard `protobuf:"bytes,16,rep,name=guards,proto3" json:"guards,omitempty"`
+	// Ends of the newest requests, and until when some request was under way.
+	Ends          []int64 `protobuf:"varint,17,rep,packed,name=ends,proto3" json:"ends,omitempty"`
+	CoveredMs     int64   `protobuf:"varint,18,opt,name=covered_ms,json=coveredMs,proto3" json:"covered_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Habit) Reset() {
+	*x = Habit{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Habit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Habit) ProtoMessage() {}
+
+func (x *Habit) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Habit.ProtoReflect.Descriptor instead.
+func (*Habit) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Habit) GetIdentityType() IdentityType {
+	if x != nil {
+		return x.IdentityType
+	}
+	return IdentityType_IDENTITY_TYPE_UNSPECIFIED
+}
+
+func (x *Habit) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Habit) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+func (x *Habit) GetWeeks() []*HabitWeek {
+	if x != nil {
+		return x.Weeks
+	}
+	return nil
+}
+
+func (x *Habit) GetSessions() []*HabitSession {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+func (x *Habit) GetRings() []*HabitRing {
+	if x != nil {
+		return x.Rings
+	}
+	return nil
+}
+
+func (x *Habit) GetPairs() []uint32 {
+	if x != nil {
+		return x.Pairs
+	}
+	return nil
+}
+
+func (x *Habit) GetLastPair() uint32 {
+	if x != nil {
+		return x.LastPair
+	}
+	return 0
+}
+
+func (x *Habit) GetLastPairMs() int64 {
+	if x != nil {
+		return x.LastPairMs
+	}
+	return 0
+}
+
+func (x *Habit) GetLastPairRuns() uint32 {
+	if x != nil {
+		return x.LastPairRuns
+	}
+	return 0
+}
+
+func (x *Habit) GetLastFailed() bool {
+	if x != nil {
+		return x.LastFailed
+	}
+	return false
+}
+
+func (x *Habit) GetOutputs() []uint32 {
+	if x != nil {
+		return x.Outputs
+	}
+	return nil
+}
+
+func (x *Habit) GetToolVersion() string {
+	if x != nil {
+		return x.ToolVersion
+	}
+	return ""
+}
+
+func (x *Habit) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Habit) GetRepository() string {
+	if x != nil {
+		return x.Repository
+	}
+	return ""
+}
+
+func (x *Habit) GetGuards() []*HabitGuard {
+	if x != nil {
+		return x.Guards
+	}
+	return nil
+}
+
+func (x *Habit) GetEnds() []int64 {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *Habit) GetCoveredMs() int64 {
+	if x != nil {
+		return x.CoveredMs
+	}
+	return 0
+}
+
+// HabitWeek is a week that is not yet stated.
+type HabitWeek struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sums so far; what follows from the rest is not set.
+	Sums         *Week         `protobuf:"bytes,1,opt,name=sums,proto3" json:"sums,omitempty"`
+	DueMs        int64         `protobuf:"varint,2,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
+	Teams        []*HabitCount `protobuf:"bytes,3,rep,name=teams,proto3" json:"teams,omitempty"`
+	Tools        []*HabitCount `protobuf:"bytes,4,rep,name=tools,proto3" json:"tools,omitempty"`
+	ToolVersions []*HabitCount `protobuf:"bytes,5,rep,name=tool_versions,json=toolVersions,proto3" json:"tool_versions,omitempty"`
+	Models       []*HabitCount `protobuf:"bytes,6,rep,name=models,proto3" json:"models,omitempty"`
+	Repositories []*HabitCount `protobuf:"bytes,7,rep,name=repositories,proto3" json:"repositories,omitempty"`
+	// 168 counts of requests by local hour.
+	HourRequests []uint32 `protobuf:"varint,8,rep,packed,name=hour_requests,json=hourRequests,proto3" json:"hour_requests,omitempty"`
+	// By local day: time of the newest request, gaps, their sum and the sum of
+	// their squares, in tenths of a second.
+	Gaps []*HabitGaps `protobuf:"bytes,9,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// By period: sums of cosine and sine of the phase, in 1/16384.
+	Phases        []int64 `protobuf:"zigzag64,10,rep,packed,name=phases,proto3" json:"phases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitWeek) Reset() {
+	*x = HabitWeek{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitWeek) ProtoMessage() {}
+
+func (x *HabitWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitWeek.ProtoReflect.Descriptor instead.
+func (*HabitWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HabitWeek) GetSums() *Week {
+	if x != nil {
+		return x.Sums
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetDueMs() int64 {
+	if x != nil {
+		return x.DueMs
+	}
+	return 0
+}
+
+func (x *HabitWeek) GetTeams() []*HabitCount {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetTools() []*HabitCount {
+	if x != nil {
+		return x.Tools
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetToolVersions() []*HabitCount {
+	if x != nil {
+		return x.ToolVersions
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetModels() []*HabitCount {
+	if x != nil {
+		return x.Models
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetRepositories() []*HabitCount {
+	if x != nil {
+		return x.Repositories
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetHourRequests() []uint32 {
+	if x != nil {
+		return x.HourRequests
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetGaps() []*HabitGaps {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
+func (x *HabitWeek) GetPhases() []int64 {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+// HabitCount is how many requests had a name.
+type HabitCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Requests      int64                  `protobuf:"varint,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitCount) Reset() {
+	*x = HabitCount{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitCount) ProtoMessage() {}
+
+func (x *HabitCount) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitCount.ProtoReflect.Descriptor instead.
+func (*HabitCount) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *HabitCount) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HabitCount) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+// HabitGaps are the gaps between the requests of a day.
+type HabitGaps struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LastMs        int64                  `protobuf:"varint,1,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	Gaps          int64                  `protobuf:"varint,2,opt,name=gaps,proto3" json:"gaps,omitempty"`
+	Sum           int64                  `protobuf:"varint,3,opt,name=sum,proto3" json:"sum,omitempty"`
+	Squares       int64                  `protobuf:"varint,4,opt,name=squares,proto3" json:"squares,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitGaps) Reset() {
+	*x = HabitGaps{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitGaps) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitGaps) ProtoMessage() {}
+
+func (x *HabitGaps) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitGaps.ProtoReflect.Descriptor instead.
+func (*HabitGaps) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HabitGaps) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+func (x *HabitGaps) GetGaps() int64 {
+	if x != nil {
+		return x.Gaps
+	}
+	return 0
+}
+
+func (x *HabitGaps) GetSum() int64 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
+func (x *HabitGaps) GetSquares() int64 {
+	if x != nil {
+		return x.Squares
+	}
+	return 0
+}
+
+// HabitSession is a session under way.
+type HabitSession struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        uint64                 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"`
+	LastMs    int64                  `protobuf:"varint,2,opt,name=last_ms,json=lastMs,proto3" json:"last_ms,omitempty"`
+	Turns     uint32                 `protobuf:"varint,3,opt,name=turns,proto3" json:"turns,omitempty"`
+	Sequence  uint64                 `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	CostNanos int64                  `protobuf:"varint,5,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	Child     bool                   `protobuf:"varint,6,opt,name=child,proto3" json:"child,omitempty"`
+	// Side effects are known, and there was one; when the newest was.
+	SinkKnown bool  `protobuf:"varint,7,opt,name=sink_known,json=sinkKnown,proto3" json:"sink_known,omitempty"`
+	Sink      bool  `protobuf:"varint,8,opt,name=sink,proto3" json:"sink,omitempty"`
+	SinkMs    int64 `protobuf:"varint,9,opt,name=sink_ms,json=sinkMs,proto3" json:"sink_ms,omitempty"`
+	// Its last request put out more than the subject's p90, and when.
+	LongOutputMs  int64 `protobuf:"varint,10,opt,name=long_output_ms,json=longOutputMs,proto3" json:"long_output_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitSession) Reset() {
+	*x = HabitSession{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitSession) ProtoMessage() {}
+
+func (x *HabitSession) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitSession.ProtoReflect.Descriptor instead.
+func (*HabitSession) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *HabitSession) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *HabitSession) GetLastMs() int64 {
+	if x != nil {
+		return x.LastMs
+	}
+	return 0
+}
+
+func (x *HabitSession) GetTurns() uint32 {
+	if x != nil {
+		return x.Turns
+	}
+	return 0
+}
+
+func (x *HabitSession) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *HabitSession) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *HabitSession) GetChild() bool {
+	if x != nil {
+		return x.Child
+	}
+	return false
+}
+
+func (x *HabitSession) GetSinkKnown() bool {
+	if x != nil {
+		return x.SinkKnown
+	}
+	return false
+}
+
+func (x *HabitSession) GetSink() bool {
+	if x != nil {
+		return x.Sink
+	}
+	return false
+}
+
+func (x *HabitSession) GetSinkMs() int64 {
+	if x != nil {
+		return x.SinkMs
+	}
+	return 0
+}
+
+func (x *HabitSession) GetLongOutputMs() int64 {
+	if x != nil {
+		return x.LongOutputMs
+	}
+	return 0
+}
+
+// HabitRing holds the values of a statistic, in millionths.
+type HabitRing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        []int32                `protobuf:"zigzag32,1,rep,packed,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitRing) Reset() {
+	*x = HabitRing{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitRing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitRing) ProtoMessage() {}
+
+func (x *HabitRing) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitRing.ProtoReflect.Descriptor instead.
+func (*HabitRing) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HabitRing) GetValues() []int32 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// HabitGuard is one rate guard.
+type HabitGuard struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Metric      GuardMetric            `protobuf:"varint,1,opt,name=metric,proto3,enum=goodhart.v1.GuardMetric" json:"metric,omitempty"`
+	PaneMs      int64                  `protobuf:"varint,2,opt,name=pane_ms,json=paneMs,proto3" json:"pane_ms,omitempty"`
+	PaneStartMs int64                  `protobuf:"varint,3,opt,name=pane_start_ms,json=paneStartMs,proto3" json:"pane_start_ms,omitempty"`
+	Value       int64                  `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
+	// Values of active panes, counts by octave.
+	Panes []uint32 `protobuf:"varint,5,rep,packed,name=panes,proto3" json:"panes,omitempty"`
+	// It has crossed; when the last pane that crossed ended, and the first began.
+	Open          bool  `protobuf:"varint,6,opt,name=open,proto3" json:"open,omitempty"`
+	CrossedMs     int64 `protobuf:"varint,7,opt,name=crossed_ms,json=crossedMs,proto3" json:"crossed_ms,omitempty"`
+	OpenedMs      int64 `protobuf:"varint,8,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HabitGuard) Reset() {
+	*x = HabitGuard{}
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HabitGuard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HabitGuard) ProtoMessage() {}
+
+func (x *HabitGuard) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HabitGuard.ProtoReflect.Descriptor instead.
+func (*HabitGuard) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HabitGuard) GetMetric() GuardMetric {
+	if x != nil {
+		return x.Metric
+	}
+	return GuardMetric_GUARD_METRIC_UNSPECIFIED
+}
+
+func (x *HabitGuard) GetPaneMs() int64 {
+	if x != nil {
+		return x.PaneMs
+	}
+	return 0
+}
+
+func (x *HabitGuard) GetPaneStartMs() int64 {
+	if x != nil {
+		return x.PaneStartMs
+	}
+	return 0
+}
+
+func (x *HabitGuard) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *HabitGuard) GetPanes() []uint32 {
+	if x != nil {
+		return x.Panes
+	}
+	return nil
+}
+
+func (x *HabitGuard) GetOpen() bool {
+	if x != nil {
+		return x.Open
+	}
+	return false
+}
+
+func (x *HabitGuard) GetCrossedMs() int64 {
+	if x != nil {
+		return x.CrossedMs
+	}
+	return 0
+}
+
+func (x *HabitGuard) GetOpenedMs() int64 {
+	if x != nil {
+		return x.OpenedMs
+	}
+	return 0
+}
+
 // SubjectPane is one minute of a subject that waits to be emitted.
 type SubjectPane struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -187,7 +895,7 @@ type SubjectPane struct {
 
 func (x *SubjectPane) Reset() {
 	*x = SubjectPane{}
-	mi := &file_goodhart_v1_subject_state_proto_msgTypes[3]
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -199,7 +907,7 @@ func (x *SubjectPane) String() string {
 func (*SubjectPane) ProtoMessage() {}
 
 func (x *SubjectPane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_subject_state_proto_msgTypes[3]
+	mi := &file_goodhart_v1_subject_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -212,7 +920,7 @@ func (x *SubjectPane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectPane.ProtoReflect.Descriptor instead.
 func (*SubjectPane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{3}
+	return file_goodhart_v1_subject_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubjectPane) GetStartMs() int64 {
@@ -265,10 +973,84 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\rSubjectHeader\x12\f\n" +
 	"\x01w\x18\x01 \x01(\x12R\x01w\"E\n" +
 	"\fSubjectShard\x125\n" +
-	"\bsubjects\x18\x01 \x03(\v2\x19.goodhart.v1.SubjectStateR\bsubjects\"P\n" +
+	"\bsubjects\x18\x01 \x03(\v2\x19.goodhart.v1.SubjectStateR\bsubjects\"z\n" +
 	"\fSubjectState\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12.\n" +
-	"\x05panes\x18\x02 \x03(\v2\x18.goodhart.v1.SubjectPaneR\x05panes\"\xd2\x01\n" +
+	"\x05panes\x18\x02 \x03(\v2\x18.goodhart.v1.SubjectPaneR\x05panes\x12(\n" +
+	"\x05habit\x18\x03 \x01(\v2\x12.goodhart.v1.HabitR\x05habit\"\xfa\x04\n" +
+	"\x05Habit\x12>\n" +
+	"\ridentity_type\x18\x01 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x17\n" +
+	"\alast_ms\x18\x03 \x01(\x03R\x06lastMs\x12,\n" +
+	"\x05weeks\x18\x04 \x03(\v2\x16.goodhart.v1.HabitWeekR\x05weeks\x125\n" +
+	"\bsessions\x18\x05 \x03(\v2\x19.goodhart.v1.HabitSessionR\bsessions\x12,\n" +
+	"\x05rings\x18\x06 \x03(\v2\x16.goodhart.v1.HabitRingR\x05rings\x12\x14\n" +
+	"\x05pairs\x18\a \x03(\aR\x05pairs\x12\x1b\n" +
+	"\tlast_pair\x18\b \x01(\aR\blastPair\x12 \n" +
+	"\flast_pair_ms\x18\t \x01(\x03R\n" +
+	"lastPairMs\x12$\n" +
+	"\x0elast_pair_runs\x18\n" +
+	" \x01(\rR\flastPairRuns\x12\x1f\n" +
+	"\vlast_failed\x18\v \x01(\bR\n" +
+	"lastFailed\x12\x18\n" +
+	"\aoutputs\x18\f \x03(\rR\aoutputs\x12!\n" +
+	"\ftool_version\x18\r \x01(\tR\vtoolVersion\x12\x14\n" +
+	"\x05model\x18\x0e \x01(\tR\x05model\x12\x1e\n" +
+	"\n" +
+	"repository\x18\x0f \x01(\tR\n" +
+	"repository\x12/\n" +
+	"\x06guards\x18\x10 \x03(\v2\x17.goodhart.v1.HabitGuardR\x06guards\x12\x12\n" +
+	"\x04ends\x18\x11 \x03(\x03R\x04ends\x12\x1d\n" +
+	"\n" +
+	"covered_ms\x18\x12 \x01(\x03R\tcoveredMs\"\xbc\x03\n" +
+	"\tHabitWeek\x12%\n" +
+	"\x04sums\x18\x01 \x01(\v2\x11.goodhart.v1.WeekR\x04sums\x12\x15\n" +
+	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12-\n" +
+	"\x05teams\x18\x03 \x03(\v2\x17.goodhart.v1.HabitCountR\x05teams\x12-\n" +
+	"\x05tools\x18\x04 \x03(\v2\x17.goodhart.v1.HabitCountR\x05tools\x12<\n" +
+	"\rtool_versions\x18\x05 \x03(\v2\x17.goodhart.v1.HabitCountR\ftoolVersions\x12/\n" +
+	"\x06models\x18\x06 \x03(\v2\x17.goodhart.v1.HabitCountR\x06models\x12;\n" +
+	"\frepositories\x18\a \x03(\v2\x17.goodhart.v1.HabitCountR\frepositories\x12#\n" +
+	"\rhour_requests\x18\b \x03(\rR\fhourRequests\x12*\n" +
+	"\x04gaps\x18\t \x03(\v2\x16.goodhart.v1.HabitGapsR\x04gaps\x12\x16\n" +
+	"\x06phases\x18\n" +
+	" \x03(\x12R\x06phases\"<\n" +
+	"\n" +
+	"HabitCount\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\brequests\x18\x02 \x01(\x03R\brequests\"d\n" +
+	"\tHabitGaps\x12\x17\n" +
+	"\alast_ms\x18\x01 \x01(\x03R\x06lastMs\x12\x12\n" +
+	"\x04gaps\x18\x02 \x01(\x03R\x04gaps\x12\x10\n" +
+	"\x03sum\x18\x03 \x01(\x03R\x03sum\x12\x18\n" +
+	"\asquares\x18\x04 \x01(\x03R\asquares\"\x90\x02\n" +
+	"\fHabitSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x17\n" +
+	"\alast_ms\x18\x02 \x01(\x03R\x06lastMs\x12\x14\n" +
+	"\x05turns\x18\x03 \x01(\rR\x05turns\x12\x1a\n" +
+	"\bsequence\x18\x04 \x01(\x04R\bsequence\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x05 \x01(\x03R\tcostNanos\x12\x14\n" +
+	"\x05child\x18\x06 \x01(\bR\x05child\x12\x1d\n" +
+	"\n" +
+	"sink_known\x18\a \x01(\bR\tsinkKnown\x12\x12\n" +
+	"\x04sink\x18\b \x01(\bR\x04sink\x12\x17\n" +
+	"\asink_ms\x18\t \x01(\x03R\x06sinkMs\x12$\n" +
+	"\x0elong_output_ms\x18\n" +
+	" \x01(\x03R\flongOutputMs\"#\n" +
+	"\tHabitRing\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\x11R\x06values\"\xf7\x01\n" +
+	"\n" +
+	"HabitGuard\x120\n" +
+	"\x06metric\x18\x01 \x01(\x0e2\x18.goodhart.v1.GuardMetricR\x06metric\x12\x17\n" +
+	"\apane_ms\x18\x02 \x01(\x03R\x06paneMs\x12\"\n" +
+	"\rpane_start_ms\x18\x03 \x01(\x03R\vpaneStartMs\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x03R\x05value\x12\x14\n" +
+	"\x05panes\x18\x05 \x03(\rR\x05panes\x12\x12\n" +
+	"\x04open\x18\x06 \x01(\bR\x04open\x12\x1d\n" +
+	"\n" +
+	"crossed_ms\x18\a \x01(\x03R\tcrossedMs\x12\x1b\n" +
+	"\topened_ms\x18\b \x01(\x03R\bopenedMs\"\xd2\x01\n" +
 	"\vSubjectPane\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12\x14\n" +
@@ -289,25 +1071,48 @@ func file_goodhart_v1_subject_state_proto_rawDescGZIP() []byte {
 	return file_goodhart_v1_subject_state_proto_rawDescData
 }
 
-var file_goodhart_v1_subject_state_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_goodhart_v1_subject_state_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_goodhart_v1_subject_state_proto_goTypes = []any{
 	(*SubjectHeader)(nil), // 0: goodhart.v1.SubjectHeader
 	(*SubjectShard)(nil),  // 1: goodhart.v1.SubjectShard
 	(*SubjectState)(nil),  // 2: goodhart.v1.SubjectState
-	(*SubjectPane)(nil),   // 3: goodhart.v1.SubjectPane
-	(IdentityType)(0),     // 4: goodhart.v1.IdentityType
-	(*Cell)(nil),          // 5: goodhart.v1.Cell
+	(*Habit)(nil),         // 3: goodhart.v1.Habit
+	(*HabitWeek)(nil),     // 4: goodhart.v1.HabitWeek
+	(*HabitCount)(nil),    // 5: goodhart.v1.HabitCount
+	(*HabitGaps)(nil),     // 6: goodhart.v1.HabitGaps
+	(*HabitSession)(nil),  // 7: goodhart.v1.HabitSession
+	(*HabitRing)(nil),     // 8: goodhart.v1.HabitRing
+	(*HabitGuard)(nil),    // 9: goodhart.v1.HabitGuard
+	(*SubjectPane)(nil),   // 10: goodhart.v1.SubjectPane
+	(IdentityType)(0),     // 11: goodhart.v1.IdentityType
+	(*Week)(nil),          // 12: goodhart.v1.Week
+	(GuardMetric)(0),      // 13: goodhart.v1.GuardMetric
+	(*Cell)(nil),          // 14: goodhart.v1.Cell
 }
 var file_goodhart_v1_subject_state_proto_depIdxs = []int32{
-	2, // 0: goodhart.v1.SubjectShard.subjects:type_name -> goodhart.v1.SubjectState
-	3, // 1: goodhart.v1.SubjectState.panes:type_name -> goodhart.v1.SubjectPane
-	4, // 2: goodhart.v1.SubjectPane.identity_type:type_name -> goodhart.v1.IdentityType
-	5, // 3: goodhart.v1.SubjectPane.cells:type_name -> goodhart.v1.Cell
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2,  // 0: goodhart.v1.SubjectShard.subjects:type_name -> goodhart.v1.SubjectState
+	10, // 1: goodhart.v1.SubjectState.panes:type_name -> goodhart.v1.SubjectPane
+	3,  // 2: goodhart.v1.SubjectState.habit:type_name -> goodhart.v1.Habit
+	11, // 3: goodhart.v1.Habit.identity_type:type_name -> goodhart.v1.IdentityType
+	4,  // 4: goodhart.v1.Habit.weeks:type_name -> goodhart.v1.HabitWeek
+	7,  // 5: goodhart.v1.Habit.sessions:type_name -> goodhart.v1.HabitSession
+	8,  // 6: goodhart.v1.Habit.rings:type_name -> goodhart.v1.HabitRing
+	9,  // 7: goodhart.v1.Habit.guards:type_name -> goodhart.v1.HabitGuard
+	12, // 8: goodhart.v1.HabitWeek.sums:type_name -> goodhart.v1.Week
+	5,  // 9: goodhart.v1.HabitWeek.teams:type_name -> goodhart.v1.HabitCount
+	5,  // 10: goodhart.v1.HabitWeek.tools:type_name -> goodhart.v1.HabitCount
+	5,  // 11: goodhart.v1.HabitWeek.tool_versions:type_name -> goodhart.v1.HabitCount
+	5,  // 12: goodhart.v1.HabitWeek.models:type_name -> goodhart.v1.HabitCount
+	5,  // 13: goodhart.v1.HabitWeek.repositories:type_name -> goodhart.v1.HabitCount
+	6,  // 14: goodhart.v1.HabitWeek.gaps:type_name -> goodhart.v1.HabitGaps
+	13, // 15: goodhart.v1.HabitGuard.metric:type_name -> goodhart.v1.GuardMetric
+	11, // 16: goodhart.v1.SubjectPane.identity_type:type_name -> goodhart.v1.IdentityType
+	14, // 17: goodhart.v1.SubjectPane.cells:type_name -> goodhart.v1.Cell
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_subject_state_proto_init() }
@@ -323,7 +1128,7 @@ func file_goodhart_v1_subject_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_subject_state_proto_rawDesc), len(file_goodhart_v1_subject_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

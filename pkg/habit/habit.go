@@ -1,0 +1,166 @@
+// Package habit is what one subject (a person, a service, a key) does in an ISO
+// week of its local time, and what is usual for it: the raw material of the
+// signals and of the health card. It is a part of the subject fold, pure, in
+// integers wherever sums must not depend on their order.
+//
+// A Habit takes the subject's records one by one. A week is stated once, 48 h
+// after it has ended, beside baselines from the last ten active weeks before it;
+// a rate that leaves what is usual by far is stated at once. Its state is bounded:
+// two open weeks, 16 sessions, 1,024 hashes, ten weeks of baselines.
+//
+// What a source does not supply stays unknown: every statistic is stated with the
+// number of records that it could be measured on.
+package habit
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// Times in the life of a habit, in ms.
+const (
+	// settle is how long after its end a week is stated: later records are late,
+	// and in no score.
+	settle = 48 * window.Hour
+	// spread keeps the weeks of all subjects from being stated in one minute.
+	spread = 6 * window.Hour
+	// forget is how long a silent subject is remembered.
+	forget = 13 * window.Week
+	// maxOffset bounds local time, in minutes: UTC-12 to UTC+14.
+	maxOffset = 14 * 60
+)
+
+// Habit is the state of one subject. The zero value is a subject that has done
+// nothing; it is for one goroutine.
+type Habit struct {
+	// Identity and Role are those of the newest record that knew.
+	Identity goodhartv1.IdentityType
+	Role     string
+
+	last     int64
+	weeks    []*week
+	sessions []session
+	rings    [statistics]ring
+	pairs    pairs
+	outputs  octaves
+	before   favourites
+	guards   guards
+	overlap  overlap
+}
+
+// favourites are what a week used most.
+type favourites struct{ toolVersion, model, repository string }
+
+// Use adds one usage record at watermark w. at spreads the statement of the week:
+// a number that is the subject's own, such as a hash of its key. Crossings of
+// rate guards are appended to out.
+func (h *Habit) Use(u *Use, w int64, at uint32, out []*goodhartv1.Guard) []*goodhartv1.Guard {
+	h.last = max(h.last, u.TimeMs)
+	h.endSessions(u.TimeMs)
+	if k := h.week(u.TimeMs, u.offset(), w, at); k != nil {
+		h.use(k, u)
+	}
+	if u.Request && u.Has&HasOutput != 0 {
+		h.outputs.add(u.Output)
+	}
+	return h.guards.add(u, w, out)
+}
+
+// use adds a record to its week.
+func (h *Habit) use(k *week, u *Use) {
+	k.add(u)
+	if !u.Request {
+		return
+	}
+	k.timing(u)
+	if u.Has&HasPair != 0 {
+		h.pairs.add(k, u)
+	}
+	h.pairs.failed = u.Failed
+	if u.Has&HasDuration != 0 {
+		h.overlap.add(k.sums, u.TimeMs, u.DurationMs)
+	}
+	h.inSession(k, u)
+}
+
+// Credit adds a change of credit of one of the subject's outcomes.
+func (h *Habit) Credit(c *Credit, w int64, at uint32) {
+	h.last = max(h.last, c.TimeMs)
+	if k := h.week(c.TimeMs, h.offset(), w, at); k != nil {
+		k.credit(c)
+	}
+}
+
+// Act adds an activity.
+func (h *Habit) Act(a *Act, w int64, at uint32) {
+	h.last = max(h.last, a.TimeMs)
+	h.endSessions(a.TimeMs)
+	k := h.week(a.TimeMs, a.offset(h), w, at)
+	if k == nil {
+		return
+	}
+	k.act(a)
+	if a.Session != 0 && a.Sink {
+		h.sinkIn(a)
+	}
+}
+
+// offset is local time as the newest week has it, min.
+func (h *Habit) offset() int32 {
+	if n := len(h.weeks); n > 0 {
+		return h.weeks[n-1].sums.TzOffsetMin
+	}
+	return 0
+}
+
+// week returns the open week that holds a time, which it opens if need be, nil if
+// it was stated before.
+func (h *Habit) week(t int64, offset int32, w int64, at uint32) *week {
+	start := window.WeekStart(t + int64(offset)*window.Minute)
+	for _, k := range slices.Backward(h.weeks) {
+		if k.sums.WeekStartMs == start {
+			return k
+		}
+	}
+	due := start - int64(offset)*window.Minute + window.Week + settle + int64(at)%(spread/window.Minute)*window.Minute
+	if due <= w {
+		return nil
+	}
+	k := newWeek(start, offset, due)
+	i, _ := slices.BinarySearchFunc(h.weeks, start, func(k *week, start int64) int { return cmp.Compare(k.sums.WeekStartMs, start) })
+	h.weeks = slices.Insert(h.weeks, i, k)
+	return k
+}
+
+// Next is when something is due, math.MaxInt64 if nothing ever is.
+func (h *Habit) Next() int64 {
+	next := h.guards.next()
+	for _, k := range h.weeks {
+		next = min(next, k.due)
+	}
+	if len(h.weeks) == 0 && h.last > 0 {
+		next = min(next, h.last+forget)
+	}
+	return next
+}
+
+// Fire does what is due at a time: it appends the weeks that are to be stated and
+// the guards that have ended, and reports whether the subject is to be forgotten.
+func (h *Habit) Fire(due int64, weeks []*goodhartv1.Week, ended []*goodhartv1.Guard) ([]*goodhartv1.Week, []*goodhartv1.Guard, bool) {
+	for len(h.weeks) > 0 {
+		at := slices.IndexFunc(h.weeks, func(k *week) bool { return k.due <= due })
+		if at < 0 {
+			break
+		}
+		k := h.weeks[at]
+		h.endSessions(math.MaxInt64)
+		weeks = append(weeks, h.state(k))
+		h.weeks = slices.Delete(h.weeks, at, at+1)
+	}
+	ended = h.guards.end(due, ended)
+	return weeks, ended, len(h.weeks) == 0 && h.guards.next() == math.MaxInt64 && h.last+forget <= due
+}

@@ -1,0 +1,135 @@
+package habit
+
+import (
+	"errors"
+
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// Save returns the state. It shares memory with the habit and holds until the
+// habit changes.
+func (h *Habit) Save() *goodhartv1.Habit {
+	m := &goodhartv1.Habit{
+		IdentityType: h.Identity, Role: h.Role, LastMs: h.last,
+		Outputs:     h.outputs.save(),
+		ToolVersion: h.before.toolVersion, Model: h.before.model, Repository: h.before.repository,
+		Ends: h.overlap.ends, CoveredMs: h.overlap.covered,
+		LastPair: h.pairs.last.pair, LastPairMs: h.pairs.last.ms, LastPairRuns: h.pairs.last.runs, LastFailed: h.pairs.failed,
+	}
+	for _, k := range h.weeks {
+		m.Weeks = append(m.Weeks, k.save())
+	}
+	for _, s := range h.sessions {
+		m.Sessions = append(m.Sessions, s.save())
+	}
+	for i := range h.rings {
+		m.Rings = append(m.Rings, &goodhartv1.HabitRing{Values: h.rings[i].values[:h.rings[i].n]})
+	}
+	if h.pairs.sets != nil {
+		for i := range h.pairs.sets {
+			m.Pairs = append(m.Pairs, h.pairs.sets[i][:]...)
+		}
+	}
+	for i := range h.guards {
+		g := &h.guards[i]
+		m.Guards = append(m.Guards, &goodhartv1.HabitGuard{
+			Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: g.start, Value: g.value, Panes: g.panes.save(),
+			Open: g.open, CrossedMs: g.crossed, OpenedMs: g.opened,
+		})
+	}
+	return m
+}
+
+func (k *week) save() *goodhartv1.HabitWeek {
+	k.sums.DayRequests, k.sums.DayTokens = k.dayRequests[:], k.dayTokens[:]
+	k.sums.DayCostNanos, k.sums.DayOutcomes = k.dayCost[:], k.dayOutcomes[:]
+	m := &goodhartv1.HabitWeek{
+		Sums: k.sums, DueMs: k.due,
+		Teams: k.teams.save(), Tools: k.tools.save(), ToolVersions: k.toolVersions.save(),
+		Models: k.models.save(), Repositories: k.repositories.save(),
+		HourRequests: k.requestsByHour[:],
+	}
+	for _, g := range k.gaps {
+		m.Gaps = append(m.Gaps, &goodhartv1.HabitGaps{LastMs: g.last, Gaps: g.n, Sum: g.sum, Squares: g.squares})
+	}
+	for _, p := range k.phases {
+		m.Phases = append(m.Phases, p.cos, p.sin)
+	}
+	return m
+}
+
+func (s session) save() *goodhartv1.HabitSession {
+	return &goodhartv1.HabitSession{
+		Id: s.id, LastMs: s.last, Turns: s.turns, Sequence: s.sequence, CostNanos: s.cost, Child: s.child,
+		SinkKnown: s.sinkKnown, Sink: s.sink, SinkMs: s.sinkMs, LongOutputMs: s.longOutput,
+	}
+}
+
+// Load returns a habit as it was saved. It takes the message over.
+func Load(m *goodhartv1.Habit) (*Habit, error) {
+	if len(m.Rings) > statistics || len(m.Guards) > len(watch) {
+		return nil, errors.New("a habit of a later version")
+	}
+	if n := len(m.Pairs); n != 0 && n != pairSets*pairWays {
+		return nil, errors.New("a habit with too few or too many pairs")
+	}
+	h := &Habit{
+		Identity: m.IdentityType, Role: m.Role, last: m.LastMs,
+		outputs: loadOctaves(m.Outputs),
+		before:  favourites{m.ToolVersion, m.Model, m.Repository},
+		overlap: overlap{ends: m.Ends, covered: m.CoveredMs},
+	}
+	h.pairs.last.pair, h.pairs.last.ms, h.pairs.last.runs, h.pairs.failed = m.LastPair, m.LastPairMs, m.LastPairRuns, m.LastFailed
+	for _, saved := range m.Weeks {
+		k, err := loadWeek(saved)
+		if err != nil {
+			return nil, err
+		}
+		h.weeks = append(h.weeks, k)
+	}
+	for _, s := range m.Sessions {
+		h.sessions = append(h.sessions, session{
+			id: s.Id, last: s.LastMs, turns: s.Turns, sequence: s.Sequence, cost: s.CostNanos, child: s.Child,
+			sinkKnown: s.SinkKnown, sink: s.Sink, sinkMs: s.SinkMs, longOutput: s.LongOutputMs,
+		})
+	}
+	for i, r := range m.Rings {
+		h.rings[i].n = copy(h.rings[i].values[:], r.Values)
+	}
+	if len(m.Pairs) > 0 {
+		h.pairs.sets = &[pairSets][pairWays]uint32{}
+		for i, e := range m.Pairs {
+			h.pairs.sets[i/pairWays][i%pairWays] = e
+		}
+	}
+	for i, g := range m.Guards {
+		h.guards[i] = guard{
+			start: g.PaneStartMs, value: g.Value, panes: loadOctaves(g.Panes),
+			open: g.Open, crossed: g.CrossedMs, opened: g.OpenedMs,
+		}
+	}
+	return h, nil
+}
+
+func loadWeek(m *goodhartv1.HabitWeek) (*week, error) {
+	s := m.Sums
+	if s == nil || len(m.HourRequests) != hours || len(m.Gaps) != days || len(m.Phases) != 2*periods ||
+		len(s.DayRequests) != days || len(s.DayTokens) != days || len(s.DayCostNanos) != days || len(s.DayOutcomes) != days {
+		return nil, errors.New("a habit with half a week")
+	}
+	k := &week{sums: s, due: m.DueMs}
+	copy(k.dayRequests[:], s.DayRequests)
+	copy(k.dayTokens[:], s.DayTokens)
+	copy(k.dayCost[:], s.DayCostNanos)
+	copy(k.dayOutcomes[:], s.DayOutcomes)
+	k.teams, k.tools, k.toolVersions = loadTally(m.Teams), loadTally(m.Tools), loadTally(m.ToolVersions)
+	k.models, k.repositories = loadTally(m.Models), loadTally(m.Repositories)
+	copy(k.requestsByHour[:], m.HourRequests)
+	for i, g := range m.Gaps {
+		k.gaps[i] = gaps{g.LastMs, g.Gaps, g.Sum, g.Squares}
+	}
+	for i := range k.phases {
+		k.phases[i] = phase{m.Phases[2*i], m.Phases[2*i+1]}
+	}
+	return k, nil
+}

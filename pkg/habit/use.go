@@ -1,0 +1,83 @@
+package habit
+
+// Has is the set of what a usage record states.
+type Has uint32
+
+// What a record may state.
+const (
+	HasContext Has = 1 << iota // any input class
+	HasCache                   // a cache class
+	HasOutput
+	HasDuration
+	HasTurn
+	HasNewTurn
+	HasPair // the hashes of the new turn and of its target
+	HasKappa
+	HasSideEffects
+	HasOffset
+	HasSequence
+)
+
+// Use is one usage record that counts. Names are the caller's bytes.
+type Use struct {
+	TimeMs    int64
+	OffsetMin int32
+	Has       Has
+	// Request is false for the change of a counter: it has tokens and no request.
+	Request, Failed, Unpriced, UnknownTokens bool
+
+	Team, Tool, ToolVersion, Model, Repository, Credential []byte
+	// Session is a hash of the conversation, 0 for none; Child says that it has a
+	// parent.
+	Session  uint64
+	Child    bool
+	Sequence uint64
+
+	InputUncached, CacheRead, CacheWrite, Output, Reasoning int64
+	CostNanos                                               int64
+	DurationMs, Turn, NewTurn                               int64
+	// Pair is a hash of (new turn, target).
+	Pair        uint64
+	KappaPPM    int64
+	SideEffects int64
+}
+
+// context is the tokens that a request reads.
+func (u *Use) context() int64 { return u.InputUncached + u.CacheRead + u.CacheWrite }
+
+// tokens is all that it reads and writes; reasoning is a part of output.
+func (u *Use) tokens() int64 { return u.context() + u.Output }
+
+func (u *Use) offset() int32 {
+	if u.Has&HasOffset == 0 {
+		return 0
+	}
+	return max(-maxOffset, min(maxOffset, u.OffsetMin))
+}
+
+// Credit is a change of an outcome's credit.
+type Credit struct {
+	TimeMs                       int64
+	Provisional, Final, Reverted int64
+	// Millipoints is the value of one outcome in thousandths of a point.
+	Millipoints int64
+}
+
+// Act is an activity: something that a tool did besides asking a model.
+type Act struct {
+	TimeMs    int64
+	OffsetMin int32
+	HasOffset bool
+	Session   uint64
+	// Sink: it left something behind, such as a commit or an accepted edit.
+	Sink bool
+	// Outcomes is how many the client reports; Accepted and Rejected are edits.
+	Outcomes, Accepted, Rejected int64
+}
+
+func (a *Act) offset(h *Habit) int32 {
+	if !a.HasOffset {
+		return h.offset()
+	}
+	return max(-maxOffset, min(maxOffset, a.OffsetMin))
+}
