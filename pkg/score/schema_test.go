@@ -41,7 +41,7 @@ func TestSchemasCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"kpi.v1.json", "scores.v1.json", "self.v1.json", "signals.v1.json"}
+	want := []string{"kpi.v1.json", "policy.v1.json", "scores.v1.json", "self.v1.json", "signals.v1.json"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
