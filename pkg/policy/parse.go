@@ -283,7 +283,7 @@ func (a Automation) actor() string {
 	}
 }
 
-func (d Dispute) key() string    { return d.Signal }
+func (d Dispute) key() string { return d.Signal }
 
 func (o Outcome) key() string {
 	if o.Kind == "" {
