@@ -38,6 +38,7 @@ func messages() map[string]message {
 		"SnapshotChunk":  &goodhartv1.SnapshotChunk{},
 		"LedgerHeader":   &goodhartv1.LedgerHeader{},
 		"LedgerShard":    &goodhartv1.LedgerShard{},
+		"SubjectShard":   &goodhartv1.SubjectShard{},
 	}
 }
 
@@ -77,6 +78,16 @@ func examples() map[string]message {
 		W: exampleTime, P: 1, Seq: 5, Kind: goodhartv1.FeatureKind_FEATURE_KIND_PANE, Tenant: "acme",
 		Subject: "p_" + exampleHash('b'), PaneStartMs: 1_772_447_400_000,
 		Cells: []*goodhartv1.Cell{{Team: "platform", Model: "claude-sonnet-4-5", Tool: "claude-code", Requests: 2, OutputTokens: 512, CostNanos: 31_225_800}},
+	}
+	all["Feature.week"] = &goodhartv1.Feature{
+		W: exampleTime, P: 1, Seq: 6, Kind: goodhartv1.FeatureKind_FEATURE_KIND_WEEK, Tenant: "acme", Subject: "p_" + exampleHash('b'),
+		Week: &goodhartv1.Week{
+			WeekStartMs: 1_771_804_800_000, Team: "platform", Requests: 40, OutputTokens: 51_200, ContextRequests: 40, ContextLnSum: 92_103_404,
+			DayRequests: []int64{8, 9, 7, 10, 6, 0, 0},
+			Baselines: []*goodhartv1.Baseline{{
+				Statistic: goodhartv1.Statistic_STATISTIC_CONTEXT, Median: 2_302_585, Mad: 120_000, Weeks: 10,
+			}},
+		},
 	}
 	all["DeadLetter.collector"] = &goodhartv1.DeadLetter{
 		Stage: goodhartv1.Stage_STAGE_COLLECTOR, Tenant: "acme", Source: "claude-code", Reason: "bad_time",
@@ -167,7 +178,7 @@ func scalar(field protoreflect.FieldDescriptor) protoreflect.Value {
 		return protoreflect.ValueOfFloat64(float64(n) / 2)
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind:
 		return protoreflect.ValueOfInt32(-int32(n))
-	case protoreflect.Uint32Kind:
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return protoreflect.ValueOfUint32(uint32(n) << 20)
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return protoreflect.ValueOfUint64(uint64(n) << 40)

@@ -50,6 +50,9 @@ type Habit struct {
 	before   favourites
 	guards   guards
 	overlap  overlap
+	// reports: its tools say when a session leaves something behind, so that one of
+	// which none does left nothing.
+	reports bool
 }
 
 // favourites are what a week used most.
@@ -104,7 +107,11 @@ func (h *Habit) Act(a *Act, w int64, at uint32) {
 		return
 	}
 	k.act(a)
-	if a.Session != 0 && a.Sink {
+	if !a.Sink {
+		return
+	}
+	h.reports = true
+	if a.Session != 0 {
 		h.sinkIn(a)
 	}
 }

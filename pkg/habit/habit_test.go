@@ -217,18 +217,23 @@ func TestSessions(t *testing.T) {
 		inSession(effects(ask(0), 0), 1), inSession(effects(ask(1000), 2), 1), // left something
 		inSession(effects(ask(0), 0), 2), // did not
 		child,                            // nor did this one
-		inSession(ask(0), 4),             // nobody knows
+		inSession(ask(0), 4),             // and this one could have said so
 	)
 	h.Act(&Act{TimeMs: monday + 2000, Session: 5, Sink: true, Accepted: 2, Rejected: 1, Outcomes: 1}, 0, 0)
 	got := h.only(t)
-	if got.Sessions != 4 || got.SinklessSessions != 2 || got.ChildSessions != 1 || got.SideEffects != 2 {
+	if got.Sessions != 5 || got.SinklessSessions != 3 || got.ChildSessions != 1 || got.SideEffects != 2 {
 		t.Errorf("%d sessions, %d without a sink, %d children, %d effects", got.Sessions, got.SinklessSessions, got.ChildSessions, got.SideEffects)
 	}
-	if got.SessionCostNanos != 4000 || got.SinklessCostNanos != 2000 {
+	if got.SessionCostNanos != 5000 || got.SinklessCostNanos != 3000 {
 		t.Errorf("cost %d, of it %d without a sink", got.SessionCostNanos, got.SinklessCostNanos)
 	}
 	if got.EditsAccepted != 2 || got.EditsRejected != 1 || got.ReportedOutcomes != 1 {
 		t.Errorf("edits %d, %d, outcomes %d", got.EditsAccepted, got.EditsRejected, got.ReportedOutcomes)
+	}
+	var mute Habit
+	mute.do(inSession(ask(0), 1), inSession(effects(ask(0), 1), 2)) // of the first nobody knows
+	if got := mute.only(t); got.Sessions != 1 || got.SinklessSessions != 0 {
+		t.Errorf("%d sessions, %d without a sink, where one is known", got.Sessions, got.SinklessSessions)
 	}
 }
 
@@ -386,12 +391,22 @@ func TestBaselines(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	var h Habit
-	h.Credit(&Credit{TimeMs: monday + window.Day, Provisional: 1, Millipoints: 1500}, 0, 0)
-	h.Credit(&Credit{TimeMs: monday + 2*window.Day, Provisional: -1, Final: 1, Millipoints: 1500}, 0, 0)
-	h.Credit(&Credit{TimeMs: monday + 2*window.Day, Final: -1, Reverted: 1, Millipoints: 1500}, 0, 0)
+	const merged, done = goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED, goodhartv1.OutcomeKind_OUTCOME_KIND_TICKET_DONE
+	for _, c := range []Credit{
+		{TimeMs: monday + window.Day, Kind: merged, Provisional: 1, Millipoints: 1500, Valued: true},
+		{TimeMs: monday + 2*window.Day, Kind: merged, Provisional: -1, Final: 1, Millipoints: 1500, Valued: true},
+		{TimeMs: monday + 2*window.Day, Kind: done, Final: -1, Reverted: 1},
+	} {
+		h.Credit(&c, 0, 0)
+	}
 	got := h.only(t)
-	if got.OutcomesFinal != 0 || got.OutcomesReverted != 1 || got.OutcomeMillipoints != 0 || got.DayOutcomes[1] != 1 || got.DayOutcomes[2] != -1 {
+	if got.OutcomesFinal != 0 || got.OutcomesReverted != 1 || got.DayOutcomes[1] != 1 || got.DayOutcomes[2] != -1 {
 		t.Errorf("%v", got)
+	}
+	if diff := cmp.Diff([]*goodhartv1.KindCredit{
+		{Kind: merged, Final: 1, Millipoints: 1500, Valued: 1}, {Kind: done, Final: -1, Reverted: 1},
+	}, got.Credits, protocmp.Transform()); diff != "" {
+		t.Error(diff)
 	}
 }
 

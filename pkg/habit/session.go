@@ -118,7 +118,7 @@ func (h *Habit) endSession(s *session) {
 	if s.child {
 		sums.ChildSessions++
 	}
-	if !s.sinkKnown {
+	if !s.sinkKnown && !h.reports {
 		return
 	}
 	sums.Sessions++

@@ -13,7 +13,7 @@ func (h *Habit) Save() *goodhartv1.Habit {
 		IdentityType: h.Identity, Role: h.Role, LastMs: h.last,
 		Outputs:     h.outputs.save(),
 		ToolVersion: h.before.toolVersion, Model: h.before.model, Repository: h.before.repository,
-		Ends: h.overlap.ends, CoveredMs: h.overlap.covered,
+		Ends: h.overlap.ends, CoveredMs: h.overlap.covered, ReportsSinks: h.reports,
 		LastPair: h.pairs.last.pair, LastPairMs: h.pairs.last.ms, LastPairRuns: h.pairs.last.runs, LastFailed: h.pairs.failed,
 	}
 	for _, k := range h.weeks {
@@ -77,7 +77,7 @@ func Load(m *goodhartv1.Habit) (*Habit, error) {
 		Identity: m.IdentityType, Role: m.Role, last: m.LastMs,
 		outputs: loadOctaves(m.Outputs),
 		before:  favourites{m.ToolVersion, m.Model, m.Repository},
-		overlap: overlap{ends: m.Ends, covered: m.CoveredMs},
+		overlap: overlap{ends: m.Ends, covered: m.CoveredMs}, reports: m.ReportsSinks,
 	}
 	h.pairs.last.pair, h.pairs.last.ms, h.pairs.last.runs, h.pairs.failed = m.LastPair, m.LastPairMs, m.LastPairRuns, m.LastFailed
 	for _, saved := range m.Weeks {

@@ -1,5 +1,11 @@
 package habit
 
+import (
+	"slices"
+
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
 // Has is the set of what a usage record states.
 type Has uint32
 
@@ -58,9 +64,29 @@ func (u *Use) offset() int32 {
 // Credit is a change of an outcome's credit.
 type Credit struct {
 	TimeMs                       int64
+	Kind                         goodhartv1.OutcomeKind
 	Provisional, Final, Reverted int64
-	// Millipoints is the value of one outcome in thousandths of a point.
+	// Millipoints is the value of one outcome in thousandths of a point, if its
+	// source states one.
 	Millipoints int64
+	Valued      bool
+}
+
+// AddCredit adds a change of credit to those of its kind.
+func AddCredit(credits []*goodhartv1.KindCredit, c *Credit) []*goodhartv1.KindCredit {
+	at := slices.IndexFunc(credits, func(k *goodhartv1.KindCredit) bool { return k.Kind == c.Kind })
+	if at < 0 {
+		at, credits = len(credits), append(credits, &goodhartv1.KindCredit{Kind: c.Kind})
+	}
+	k := credits[at]
+	k.Provisional += c.Provisional
+	k.Final += c.Final
+	k.Reverted += c.Reverted
+	if c.Valued {
+		k.Millipoints += (c.Provisional + c.Final) * c.Millipoints
+		k.Valued += c.Provisional + c.Final
+	}
+	return credits
 }
 
 // Act is an activity: something that a tool did besides asking a model.

@@ -137,7 +137,7 @@ func (k *week) credit(c *Credit) {
 	s.OutcomesProvisional += c.Provisional
 	s.OutcomesFinal += c.Final
 	s.OutcomesReverted += c.Reverted
-	s.OutcomeMillipoints += (c.Provisional + c.Final) * c.Millipoints
+	s.Credits = AddCredit(s.Credits, c)
 	k.dayOutcomes[k.hour(c.TimeMs)/24] += c.Provisional + c.Final
 }
 

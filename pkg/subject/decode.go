@@ -1,6 +1,8 @@
 package subject
 
 import (
+	"encoding/binary"
+
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -20,15 +22,25 @@ type fact struct {
 	identity goodhartv1.IdentityType
 	tool     []byte
 	usage    usage
+
+	conversation, parent []byte
+	toolVersion          []byte
+	repository           []byte
+	credential           []byte
+	offset               int32
+	hasOffset            bool
+	sequence             uint64
+	hasSequence          bool
+	activity             []byte // a message Activity
 }
 
 // usage is what the fold needs of a Usage.
 type usage struct {
 	operation []byte
 	model     []byte
-	// numbers holds the varint fields by field number, has which are present.
-	numbers [32]int64
-	has     uint32
+	// numbers holds the numeric fields by field number, has which are present.
+	numbers [33]int64
+	has     uint64
 }
 
 // Field numbers of Usage.
@@ -42,8 +54,15 @@ const (
 	reasoning     = 12
 	costNanos     = 13
 	costBasis     = 14
+	duration      = 18
 	status        = 20
 	granularity   = 24
+	turn          = 27
+	newTurn       = 28
+	newTurnHash   = 29
+	targetHash    = 30
+	kappa         = 31
+	sideEffects   = 32
 )
 
 // Sets of fields in usage.has.
@@ -65,9 +84,10 @@ func (u *usage) tokensUnknown() bool {
 // The fields that are looked for, a bit each.
 const (
 	wantFact  = 1<<4 | 1<<5 | 1<<6 | 1<<10 | 1<<11
-	wantEvent = 1<<7 | 1<<13 | 1<<14 | 1<<15 | 1<<18 | 1<<40
+	wantEvent = 1<<7 | 1<<9 | 1<<13 | 1<<14 | 1<<15 | 1<<17 | 1<<18 | 1<<19 | 1<<23 | 1<<24 | 1<<25 | 1<<26 | 1<<40 | 1<<41
 	wantUsage = 1<<1 | 1<<5 | 1<<inputUncached | 1<<cacheRead | 1<<cacheWrite5m | 1<<cacheWrite1h | 1<<cacheWrite |
-		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<status | 1<<granularity
+		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<duration | 1<<status | 1<<granularity | 1<<turn |
+		1<<newTurn | 1<<newTurnHash | 1<<targetHash | 1<<kappa | 1<<sideEffects
 )
 
 // decode reads a Fact and reports whether it could.
@@ -123,10 +143,26 @@ func (f *fact) decodeEvent(b []byte) bool {
 			f.identity = goodhartv1.IdentityType(fd.v)
 		case 18<<3 | wireBytes:
 			f.tool = b[fd.start:fd.end:fd.end]
+		case 9<<3 | wireBytes:
+			f.conversation = b[fd.start:fd.end:fd.end]
+		case 17<<3 | wireBytes:
+			f.credential = b[fd.start:fd.end:fd.end]
+		case 19<<3 | wireBytes:
+			f.toolVersion = b[fd.start:fd.end:fd.end]
+		case 23<<3 | wireVarint:
+			f.offset, f.hasOffset = int32(uint32(fd.v)>>1)^-int32(fd.v&1), true
+		case 24<<3 | wireBytes:
+			f.repository = b[fd.start:fd.end:fd.end]
+		case 25<<3 | wireVarint:
+			f.sequence, f.hasSequence = fd.v, true
+		case 26<<3 | wireBytes:
+			f.parent = b[fd.start:fd.end:fd.end]
 		case 40<<3 | wireBytes:
 			if !f.usage.decode(b[fd.start:fd.end]) {
 				return false
 			}
+		case 41<<3 | wireBytes:
+			f.activity = b[fd.start:fd.end:fd.end]
 		}
 	}
 	return true
@@ -144,8 +180,11 @@ func (u *usage) decode(b []byte) bool {
 			u.operation = b[fd.start:fd.end:fd.end]
 		case fd.tag == 5<<3|wireBytes:
 			u.model = b[fd.start:fd.end:fd.end]
-		case fd.tag&7 == wireVarint && num < 32:
+		case fd.tag&7 == wireVarint && num < uint64(len(u.numbers)):
 			u.numbers[num] = int64(fd.v)
+			u.has |= 1 << num
+		case fd.tag&7 == wireFixed64 && num < uint64(len(u.numbers)):
+			u.numbers[num] = int64(binary.LittleEndian.Uint64(b[fd.end-8 : fd.end]))
 			u.has |= 1 << num
 		}
 	}

@@ -80,6 +80,16 @@ func compare(t *testing.T, got *fact, want *goodhartv1.Fact) {
 	text("team", got.team, event.GetTeam())
 	text("role", got.role, event.GetRole())
 	text("tool", got.tool, event.GetTool())
+	text("conversation", got.conversation, event.GetConversation())
+	text("parent", got.parent, event.GetParentConversation())
+	text("tool version", got.toolVersion, event.GetToolVersion())
+	text("repository", got.repository, event.GetRepository())
+	text("credential", got.credential, event.GetCredential())
+	number("offset", int64(got.offset), int64(event.GetTzOffsetMin()))
+	number("sequence", int64(got.sequence), int64(event.GetSequence()))
+	if got.hasOffset != (event.GetTzOffsetMin() != 0 || event != nil && event.TzOffsetMin != nil) || got.hasSequence != (event != nil && event.Sequence != nil) {
+		t.Fatalf("offset %v, sequence %v", got.hasOffset, got.hasSequence)
+	}
 	usage := event.GetUsage()
 	text("operation", got.usage.operation, usage.GetOperationName())
 	text("model", got.usage.model, usage.GetModel())
@@ -89,7 +99,15 @@ func compare(t *testing.T, got *fact, want *goodhartv1.Fact) {
 	number("basis", int64(int32(got.usage.numbers[costBasis])), int64(usage.CostBasis))
 	number("status", int64(int32(got.usage.numbers[status])), int64(usage.Status))
 	number("granularity", int64(int32(got.usage.numbers[granularity])), int64(usage.Granularity))
+	signed := func(n *uint64) *int64 {
+		if n == nil {
+			return nil
+		}
+		v := int64(*n)
+		return &v
+	}
 	for field, want := range map[int]*int64{
+		newTurnHash: signed(usage.H64), targetHash: signed(usage.TargetH64), duration: usage.DurationMs, newTurn: usage.NewTurnTokens,
 		inputUncached: usage.InputUncachedTokens, cacheRead: usage.CacheReadTokens, cacheWrite5m: usage.CacheWrite_5MTokens,
 		cacheWrite1h: usage.CacheWrite_1HTokens, cacheWrite: usage.CacheWriteTokens, output: usage.OutputTokens,
 		reasoning: usage.ReasoningTokens, costNanos: usage.CostNanos,

@@ -142,6 +142,8 @@ func randomFacts(tb testing.TB, rng *rand.Rand, n int) []machine.Record {
 			w += rng.Int64N(70 * mnt)
 		case 1:
 			w = (w/mnt + 1) * mnt // exactly a full minute
+		case 2:
+			w += rng.Int64N(5 * 24 * 60 * mnt)
 		default:
 			w += rng.Int64N(20 * sec)
 		}
@@ -158,10 +160,18 @@ func randomFacts(tb testing.TB, rng *rand.Rand, n int) []machine.Record {
 		fact := usageFact(name, t)
 		fact.Event.Team = []string{"web", "infra", ""}[rng.IntN(3)]
 		fact.Event.Usage.Model = fmt.Sprintf("model-%d", rng.IntN(4))
+		if rng.IntN(2) == 0 {
+			number, hash, offset := rng.Int64N(1000), rng.Uint64N(5), int32(60*(rng.IntN(20)-10))
+			fact.Event.Conversation = fmt.Sprintf("c%d", rng.IntN(50))
+			fact.Event.TzOffsetMin, fact.Event.Sequence = &offset, &hash
+			fact.Event.Usage.DurationMs, fact.Event.Usage.NewTurnTokens = &number, &number
+			fact.Event.Usage.H64, fact.Event.Usage.TargetH64 = &hash, &hash
+		}
 		fact.Late, fact.Observational = rng.IntN(20) == 0, rng.IntN(20) == 0
 		switch rng.IntN(10) {
 		case 0:
 			fact.Kind, fact.Event.Usage = goodhartv1.FactKind_FACT_KIND_ACTIVITY, nil
+			fact.Event.Activity = &goodhartv1.Activity{Name: "claude_code.commit.count"}
 		case 1:
 			fact = &goodhartv1.Fact{Kind: goodhartv1.FactKind_FACT_KIND_TRANSITION, Transition: &goodhartv1.Transition{
 				Tenant: "acme", Subject: name, Team: "web", TimeMs: base + t, ProvisionalDelta: 1,

@@ -2,20 +2,30 @@ package subject
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/goodhartlabs/goodhart/pkg/habit"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// subject holds the panes of a subject that have not been emitted.
+// subject is what the fold knows of a subject.
 type subject struct {
 	key   string // tenant|subject
 	shard int
-	// panes is sorted by start: a subject has one pane of a minute at a time.
+	// habit is what it does in a week; due is when it has something due by the
+	// calendar, and at spreads that.
+	habit *habit.Habit
+	due   int64
+	at    uint32
+	// panes have not been emitted, sorted by start: a subject has one of a minute at
+	// a time.
 	panes []*pane
 	// one and own are the place of the only pane that most subjects have: an
 	// addition waits for memory more than for anything else.
@@ -51,8 +61,8 @@ func (f *Fold) subject(key []byte, shard int) *subject {
 	if s, ok := f.shards[shard][string(key)]; ok {
 		return s
 	}
-	s := f.blank()
-	s.key, s.shard, s.panes = string(key), shard, s.one[:0]
+	s := &subject{key: string(key), shard: shard, due: math.MaxInt64, at: uint32(xxhash.Sum64(key))}
+	s.panes = s.one[:0]
 	f.shards[shard][s.key] = s
 	f.stats.Subjects++
 	return s
@@ -67,6 +77,8 @@ func (f *Fold) add(s *subject, in *fact) {
 		c.OutcomesProvisional += int64(t.GetProvisionalDelta())
 		c.OutcomesFinal += int64(t.GetFinalDelta())
 		c.OutcomesReverted += int64(t.GetRevertedDelta())
+		credit := creditOf(t)
+		c.Credits = habit.AddCredit(c.Credits, &credit)
 		return
 	}
 	f.describe(p, in.identity, in.role)
@@ -105,7 +117,7 @@ func (f *Fold) pane(s *subject, start int64) *pane {
 		p.due, p.delta = window.After(f.w, window.Minute), true
 	}
 	s.panes = slices.Insert(s.panes, at, p)
-	f.queue.push(p)
+	f.queue.push(p.due, p)
 	f.stats.OpenPanes++
 	return p
 }
@@ -184,13 +196,24 @@ func addUsage(c *goodhartv1.Cell, u *usage) {
 	}
 }
 
-// fire emits every pane that is due at the watermark, in order of due time,
-// start and key.
+// fire emits everything that is due at the watermark, in order of due time: panes
+// by start and key, then what the habits have to say, by key.
 func (f *Fold) fire(out *machine.Outputs) {
-	for f.queue.next() <= f.w {
-		for _, p := range f.queue.pop() {
-			f.emit(p, out)
-			f.release(p)
+	for {
+		due := min(f.queue.next(), f.calendar.next())
+		if due > f.w {
+			return
+		}
+		if f.queue.next() == due {
+			for _, p := range f.queue.pop(compareFired) {
+				f.emit(p, out)
+				f.release(p)
+			}
+		}
+		if f.calendar.next() == due {
+			for _, s := range f.calendar.pop(compareSubjects) {
+				f.turn(s, due, out)
+			}
 		}
 	}
 }
@@ -220,30 +243,22 @@ func (f *Fold) emit(p *pane, out *machine.Outputs) {
 	m.Cells = nil
 }
 
-// release forgets a pane that was emitted, and its subject with the last one.
+// release forgets a pane that was emitted.
 func (f *Fold) release(p *pane) {
 	s := p.subject
 	at, _ := slices.BinarySearchFunc(s.panes, p.start, byStart)
 	s.panes = slices.Delete(s.panes, at, at+1)
 	f.stats.OpenPanes--
 	*p = pane{}
-	if len(s.panes) == 0 {
-		delete(f.shards[s.shard], s.key)
-		f.stats.Subjects--
-		*s = subject{}
-		f.spare = append(f.spare, s)
-	}
+	f.forget(s)
 }
 
-// blank returns an empty subject.
-func (f *Fold) blank() *subject {
-	n := len(f.spare)
-	if n == 0 {
-		return &subject{}
+// forget forgets a subject that has neither a pane nor a habit.
+func (f *Fold) forget(s *subject) {
+	if len(s.panes) == 0 && s.habit == nil {
+		delete(f.shards[s.shard], s.key)
+		f.stats.Subjects--
 	}
-	s := f.spare[n-1]
-	f.spare = f.spare[:n-1]
-	return s
 }
 
 // blank returns an empty pane.

@@ -6,55 +6,55 @@ import (
 	"slices"
 )
 
-// queue holds the panes that wait, by the full minute at which they are due.
-// The zero value is empty.
-type queue struct {
-	// minutes is sorted by due, the earliest last, so that popping is cheap.
-	minutes []minute
+// queue holds what waits, by the time at which it is due. The zero value is
+// empty.
+type queue[T any] struct {
+	// times is sorted by due, the earliest last, so that popping is cheap.
+	times []instant[T]
 }
 
-// minute is what is due at one time.
-type minute struct {
-	due   int64
-	panes []*pane
+// instant is what is due at one time.
+type instant[T any] struct {
+	due     int64
+	waiting []T
 }
 
-// push adds a pane.
-func (q *queue) push(p *pane) {
-	at, found := slices.BinarySearchFunc(q.minutes, p.due, func(m minute, due int64) int {
-		return cmp.Compare(due, m.due)
+// push adds what is due at a time.
+func (q *queue[T]) push(due int64, what T) {
+	at, found := slices.BinarySearchFunc(q.times, due, func(t instant[T], due int64) int {
+		return cmp.Compare(due, t.due)
 	})
 	if !found {
-		q.minutes = slices.Insert(q.minutes, at, minute{due: p.due})
+		q.times = slices.Insert(q.times, at, instant[T]{due: due})
 	}
-	m := &q.minutes[at]
-	m.panes = append(m.panes, p)
+	t := &q.times[at]
+	t.waiting = append(t.waiting, what)
 }
 
 // next is the earliest due time, math.MaxInt64 if nothing waits.
-func (q *queue) next() int64 {
-	if len(q.minutes) == 0 {
+func (q *queue[T]) next() int64 {
+	if len(q.times) == 0 {
 		return math.MaxInt64
 	}
-	return q.minutes[len(q.minutes)-1].due
+	return q.times[len(q.times)-1].due
 }
 
-// pop removes what is due next and returns it in the order of emission. The
-// queue must not be empty.
-func (q *queue) pop() []*pane {
-	n := len(q.minutes) - 1
-	panes := q.minutes[n].panes
-	q.minutes[n] = minute{}
-	q.minutes = q.minutes[:n]
-	slices.SortFunc(panes, compareFired)
-	return panes
+// pop removes what is due next and returns it in the given order. The queue must
+// not be empty.
+func (q *queue[T]) pop(compare func(a, b T) int) []T {
+	n := len(q.times) - 1
+	waiting := q.times[n].waiting
+	q.times[n] = instant[T]{}
+	q.times = q.times[:n]
+	slices.SortFunc(waiting, compare)
+	return waiting
 }
 
-// remove takes out the panes of a shard that is to be replaced.
-func (q *queue) remove(shard int) {
-	for i := range q.minutes {
-		m := &q.minutes[i]
-		m.panes = slices.DeleteFunc(m.panes, func(p *pane) bool { return p.subject.shard == shard })
+// remove takes out what drop says.
+func (q *queue[T]) remove(drop func(T) bool) {
+	for i := range q.times {
+		t := &q.times[i]
+		t.waiting = slices.DeleteFunc(t.waiting, drop)
 	}
-	q.minutes = slices.DeleteFunc(q.minutes, func(m minute) bool { return len(m.panes) == 0 })
+	q.times = slices.DeleteFunc(q.times, func(t instant[T]) bool { return len(t.waiting) == 0 })
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goodhartlabs/goodhart/pkg/habit"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -28,6 +29,9 @@ func (f *Fold) AppendShard(dst []byte, shard int) []byte {
 // save returns the state of a subject, panes in order of (due, start).
 func (s *subject) save() *goodhartv1.SubjectState {
 	m := &goodhartv1.SubjectState{Key: s.key}
+	if s.habit != nil {
+		m.Habit = s.habit.Save()
+	}
 	for _, p := range s.panes {
 		m.Panes = append(m.Panes, &goodhartv1.SubjectPane{
 			StartMs:      p.start,
@@ -61,13 +65,22 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 		for _, p := range state.Panes {
 			f.restore(s, p)
 		}
+		if state.Habit == nil {
+			continue
+		}
+		var err error
+		if s.habit, err = habit.Load(state.Habit); err != nil {
+			return fmt.Errorf("load subject shard %d: %w", shard, err)
+		}
+		f.schedule(s)
 	}
 	return nil
 }
 
 // empty forgets a shard.
 func (f *Fold) empty(shard int) {
-	f.queue.remove(shard)
+	f.queue.remove(func(p *pane) bool { return p.subject.shard == shard })
+	f.calendar.remove(func(s *subject) bool { return s.shard == shard })
 	for _, s := range f.shards[shard] {
 		f.stats.Subjects--
 		f.stats.OpenPanes -= int64(len(s.panes))
@@ -86,7 +99,7 @@ func (f *Fold) restore(s *subject, saved *goodhartv1.SubjectPane) {
 	}
 	at, _ := slices.BinarySearchFunc(s.panes, p.start, byStart)
 	s.panes = slices.Insert(s.panes, at, p)
-	f.queue.push(p)
+	f.queue.push(p.due, p)
 	f.stats.OpenPanes++
 }
 

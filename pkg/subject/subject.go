@@ -1,14 +1,15 @@
 // Package subject is the second fold of the pipeline, pure: facts in, features
 // out. It adds up what each subject (a person, a service, a key) did in each
-// minute and says so once the watermark has passed that minute.
+// minute and says so once the watermark has passed that minute; it keeps the
+// habit of each subject (package habit), states its weeks once they have settled,
+// and a crossing of its rate guards at once.
 //
 // A pane is one minute of one subject, cut by (team, model, tool), in integers
 // that only ever add. It is emitted once when the watermark reaches its end; a
 // fact that comes for a minute already closed starts an additive delta, which is
 // emitted at the next full minute of the watermark. Facts flagged late or
-// observational enter no pane. The fold keeps nothing else: a subject without an
-// open pane takes no memory, and there is no state outside the shards but the
-// watermark.
+// observational enter no pane and no week. A subject is known until it has been
+// silent for 13 weeks; there is no state outside the shards but the watermark.
 //
 // Delivery: every fact reaches exactly one feature, in the same order and bytes
 // for the same log, whatever the batches, restarts and rebalances.
@@ -19,6 +20,7 @@ import (
 	"crypto/sha256"
 	"math"
 
+	"github.com/goodhartlabs/goodhart/pkg/habit"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -39,13 +41,13 @@ type Stats struct {
 	Facts int64
 	// Late and Observational facts entered no pane.
 	Late, Observational int64
-	// Panes and Deltas were emitted.
-	Panes, Deltas int64
+	// Panes and Deltas were emitted, and so were Weeks and crossings of Guards.
+	Panes, Deltas, Weeks, Guards int64
 	// Configs were passed on.
 	Configs int64
 	// Dead records could not be used.
 	Dead int64
-	// Subjects have an open pane now; OpenPanes is how many there are.
+	// Subjects are known now; OpenPanes is how many panes they have open.
 	Subjects, OpenPanes int64
 }
 
@@ -59,14 +61,18 @@ type Fold struct {
 	at        []machine.Position
 
 	shards [machine.Shards]map[string]*subject
-	queue  queue
-	names  names
+	queue  queue[*pane]
+	// calendar holds when each subject's habit has something due, or had: an entry
+	// that is not subject.due is stale.
+	calendar queue[*subject]
+	names    names
 
-	in      fact
-	feature goodhartv1.Feature
-	key     []byte
-	spare   []*subject
-	stats   Stats
+	in        fact
+	use       habit.Use
+	feature   goodhartv1.Feature
+	key       []byte
+	crossings []*goodhartv1.Guard
+	stats     Stats
 }
 
 var _ machine.Machine = (*Fold)(nil)
@@ -89,9 +95,9 @@ func (f *Fold) Shards() int { return machine.Shards }
 // Stats returns the counters.
 func (f *Fold) Stats() Stats { return f.stats }
 
-// Step applies one record: it fires the panes that are due at the record's
-// watermark and adds the fact to its pane. A record that cannot be used becomes
-// a dead letter.
+// Step applies one record: it fires what is due at the record's watermark and adds
+// the fact to its pane and its week. A record that cannot be used becomes a dead
+// letter.
 func (f *Fold) Step(r *machine.Record, out *machine.Outputs) {
 	f.stats.Facts++
 	if r.Position.W > f.w {
@@ -146,8 +152,9 @@ func (f *Fold) apply(r *machine.Record, shard int, out *machine.Outputs) (reason
 	if in.timeMs < 0 || in.timeMs > maxTime {
 		return "bad_time"
 	}
-	f.add(f.subject(r.Key, shard), in)
-	return ""
+	s := f.subject(r.Key, shard)
+	f.add(s, in)
+	return f.live(s, in, out)
 }
 
 // maxTime is the end of the year 9999.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -125,7 +126,10 @@ func TestCells(t *testing.T) {
 				UnpricedRequests: 1, UnknownTokenRequests: 2, CacheRecords: 1, ReasoningRecords: 1,
 			},
 			{Team: "web", Tool: "claude-code", Activities: 1},
-			{Team: "home", OutcomesProvisional: -1, OutcomesFinal: 1, OutcomesReverted: 2},
+			{
+				Team: "home", OutcomesProvisional: -1, OutcomesFinal: 1, OutcomesReverted: 2,
+				Credits: []*goodhartv1.KindCredit{{Provisional: -1, Final: 1, Reverted: 2}},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got[0].feature, protocmp.Transform()); diff != "" {
@@ -240,12 +244,12 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// Nothing is lost and nothing counts twice: the requests of all features are
-// those of the facts that may count, whatever the order of things.
+// Nothing is lost and nothing counts twice: the requests of all panes, and those
+// of all weeks, are those of the facts that may count, whatever the order of things.
 func TestEveryFactReachesOneFeature(t *testing.T) {
 	for seed := range uint64(50) {
 		records := randomFacts(t, rand.New(rand.NewPCG(seed, 4)), 300)
-		want := map[string]int64{}
+		want, wantOf := map[string]int64{}, map[string]int64{}
 		for _, r := range records {
 			var fact goodhartv1.Fact
 			if err := fact.UnmarshalVT(r.Value); err != nil {
@@ -254,13 +258,15 @@ func TestEveryFactReachesOneFeature(t *testing.T) {
 			if fact.Kind == goodhartv1.FactKind_FACT_KIND_USAGE && fact.Event != nil && !fact.Late && !fact.Observational {
 				minute := fact.Event.TimeMs / mnt
 				want[fmt.Sprintf("%s %d %s", fact.Event.Subject, minute, fact.Event.Usage.Model)]++
+				local := fact.Event.TimeMs + int64(fact.Event.GetTzOffsetMin())*mnt
+				wantOf[fmt.Sprintf("%s %d", fact.Event.Subject, window.WeekStart(local))]++
 			}
 		}
 		f := New(Config{Partitions: 1})
-		got := map[string]int64{}
+		got, gotOf := map[string]int64{}, map[string]int64{}
 		last := int64(0)
 		end := machine.Record{
-			Position: machine.Position{W: base + 1e9, Seq: 1e9},
+			Position: machine.Position{W: base + 40*7*24*60*mnt, Seq: 1e9},
 			Value:    encode(t, &goodhartv1.Fact{Kind: goodhartv1.FactKind_FACT_KIND_WATERMARK}),
 		}
 		for _, r := range append(records, end) {
@@ -278,6 +284,13 @@ func TestEveryFactReachesOneFeature(t *testing.T) {
 				if err := m.UnmarshalVT(o.Body()); err != nil {
 					t.Fatal(err)
 				}
+				if k := m.Week; k != nil && k.Requests > 0 {
+					of := fmt.Sprintf("%s %d", m.Subject, k.WeekStartMs)
+					if gotOf[of] > 0 {
+						t.Errorf("seed %d: %s was stated twice", seed, of)
+					}
+					gotOf[of] = k.Requests
+				}
 				for _, c := range m.Cells {
 					if c.Requests > 0 {
 						got[fmt.Sprintf("%s %d %s", m.Subject, m.PaneStartMs/mnt, c.Model)] += c.Requests
@@ -288,8 +301,11 @@ func TestEveryFactReachesOneFeature(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("seed %d: (-want +got)\n%s", seed, diff)
 		}
+		if diff := cmp.Diff(wantOf, gotOf); diff != "" {
+			t.Fatalf("seed %d: weeks: (-want +got)\n%s", seed, diff)
+		}
 		if s := f.Stats(); s.Subjects != 0 || s.OpenPanes != 0 {
-			t.Errorf("seed %d: an idle fold holds %d subjects and %d panes", seed, s.Subjects, s.OpenPanes)
+			t.Errorf("seed %d: a fold that was idle for half a year holds %d subjects and %d panes", seed, s.Subjects, s.OpenPanes)
 		}
 	}
 }

@@ -159,6 +159,8 @@ func (f *Fold) apply(r *machine.Record) (reason string) {
 	switch m.Kind {
 	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK:
 		return ""
+	case goodhartv1.FeatureKind_FEATURE_KIND_WEEK, goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
+		return "" // no rolling figure rests on them
 	case goodhartv1.FeatureKind_FEATURE_KIND_PANE:
 		return f.addFeature(m)
 	case goodhartv1.FeatureKind_FEATURE_KIND_CONFIG:

@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer, rules Rules) *metrics {
 		"ledger_effective_horizon_seconds": "How long a re-send is recognised where least is remembered.",
 		"ledger_held_records":              "Records held until a conversation's class is fixed.",
 		"subject_open_panes":               "Minutes of subjects that are not closed yet.",
-		"subject_open_subjects":            "Subjects with an open minute.",
+		"subject_subjects":                 "Subjects that the fold knows: those of the last 13 weeks.",
 		"tenant_scopes":                    "Tenants, teams, models and tools with windows.",
 		"tenant_revisions":                 "Corrections of windows emitted, since the restore.",
 		"tenant_capped_cells":              "Cells counted under other: too many names, since the restore.",
@@ -96,7 +96,7 @@ func (r *reading) read(partition int32, f machine.Machine) (keys int) {
 	case *subject.Fold:
 		s := f.Stats()
 		set("subject_open_panes", float64(s.OpenPanes))
-		set("subject_open_subjects", float64(s.Subjects))
+		set("subject_subjects", float64(s.Subjects))
 		return int(s.Subjects)
 	case *tenant.Fold:
 		s := f.Stats()

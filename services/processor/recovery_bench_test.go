@@ -43,7 +43,7 @@ func BenchmarkRecovery(b *testing.B) {
 			bed.send(stateful(random, ids, subjects))
 			p := bed.runProcessor(b, period)
 			bed.settle(p)
-			remembered, open, state := p.sum(b, "goodhart_ledger_seen_ids"), p.sum(b, "goodhart_subject_open_subjects"), p.sum(b, "goodhart_fold_state_bytes")
+			remembered, open, state := p.sum(b, "goodhart_ledger_seen_ids"), p.sum(b, "goodhart_subject_subjects"), p.sum(b, "goodhart_fold_state_bytes")
 			b.ResetTimer()
 			round := int64(0)
 			for b.Loop() {

@@ -408,8 +408,10 @@ type Cell struct {
 	// count: where there is none, the sums above are unknown, not zero.
 	CacheRecords     int64 `protobuf:"varint,19,opt,name=cache_records,json=cacheRecords,proto3" json:"cache_records,omitempty"`
 	ReasoningRecords int64 `protobuf:"varint,20,opt,name=reasoning_records,json=reasoningRecords,proto3" json:"reasoning_records,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The three outcome counts by kind, in order of first appearance.
+	Credits       []*KindCredit `protobuf:"bytes,21,rep,name=credits,proto3" json:"credits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cell) Reset() {
@@ -582,6 +584,100 @@ func (x *Cell) GetReasoningRecords() int64 {
 	return 0
 }
 
+func (x *Cell) GetCredits() []*KindCredit {
+	if x != nil {
+		return x.Credits
+	}
+	return nil
+}
+
+// KindCredit is change of credit of one kind of outcome.
+type KindCredit struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Kind        OutcomeKind            `protobuf:"varint,1,opt,name=kind,proto3,enum=goodhart.v1.OutcomeKind" json:"kind,omitempty"`
+	Provisional int64                  `protobuf:"zigzag64,2,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	Final       int64                  `protobuf:"zigzag64,3,opt,name=final,proto3" json:"final,omitempty"`
+	Reverted    int64                  `protobuf:"zigzag64,4,opt,name=reverted,proto3" json:"reverted,omitempty"`
+	// Value in thousandths of a point of those whose source states one, provisional
+	// and final together, and how many those are.
+	Millipoints   int64 `protobuf:"zigzag64,5,opt,name=millipoints,proto3" json:"millipoints,omitempty"`
+	Valued        int64 `protobuf:"zigzag64,6,opt,name=valued,proto3" json:"valued,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KindCredit) Reset() {
+	*x = KindCredit{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KindCredit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KindCredit) ProtoMessage() {}
+
+func (x *KindCredit) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KindCredit.ProtoReflect.Descriptor instead.
+func (*KindCredit) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *KindCredit) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *KindCredit) GetProvisional() int64 {
+	if x != nil {
+		return x.Provisional
+	}
+	return 0
+}
+
+func (x *KindCredit) GetFinal() int64 {
+	if x != nil {
+		return x.Final
+	}
+	return 0
+}
+
+func (x *KindCredit) GetReverted() int64 {
+	if x != nil {
+		return x.Reverted
+	}
+	return 0
+}
+
+func (x *KindCredit) GetMillipoints() int64 {
+	if x != nil {
+		return x.Millipoints
+	}
+	return 0
+}
+
+func (x *KindCredit) GetValued() int64 {
+	if x != nil {
+		return x.Valued
+	}
+	return 0
+}
+
 // Week is what a subject did in an ISO week of its local time. It is stated once,
 // 48 h after the week has ended. Sums are of usage facts in scores only: neither
 // observational nor late. Each statistic comes with the number of records that
@@ -620,7 +716,6 @@ type Week struct {
 	OutcomesProvisional int64 `protobuf:"zigzag64,22,opt,name=outcomes_provisional,json=outcomesProvisional,proto3" json:"outcomes_provisional,omitempty"`
 	OutcomesFinal       int64 `protobuf:"zigzag64,23,opt,name=outcomes_final,json=outcomesFinal,proto3" json:"outcomes_final,omitempty"`
 	OutcomesReverted    int64 `protobuf:"zigzag64,24,opt,name=outcomes_reverted,json=outcomesReverted,proto3" json:"outcomes_reverted,omitempty"`
-	OutcomeMillipoints  int64 `protobuf:"zigzag64,25,opt,name=outcome_millipoints,json=outcomeMillipoints,proto3" json:"outcome_millipoints,omitempty"`
 	ReportedOutcomes    int64 `protobuf:"varint,26,opt,name=reported_outcomes,json=reportedOutcomes,proto3" json:"reported_outcomes,omitempty"`
 	// 21 bytes: bit h of 168 is set if a request began in local hour h of the week,
 	// from Monday 00:00; the least significant bit of the first byte is hour 0.
@@ -698,14 +793,16 @@ type Week struct {
 	SequenceGaps     int64 `protobuf:"varint,70,opt,name=sequence_gaps,json=sequenceGaps,proto3" json:"sequence_gaps,omitempty"`
 	SequencedRecords int64 `protobuf:"varint,71,opt,name=sequenced_records,json=sequencedRecords,proto3" json:"sequenced_records,omitempty"`
 	// What is usual for the subject: one for each statistic that it has a history of.
-	Baselines     []*Baseline `protobuf:"bytes,72,rep,name=baselines,proto3" json:"baselines,omitempty"`
+	Baselines []*Baseline `protobuf:"bytes,72,rep,name=baselines,proto3" json:"baselines,omitempty"`
+	// The three outcome counts by kind, in order of first appearance.
+	Credits       []*KindCredit `protobuf:"bytes,73,rep,name=credits,proto3" json:"credits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Week) Reset() {
 	*x = Week{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +814,7 @@ func (x *Week) String() string {
 func (*Week) ProtoMessage() {}
 
 func (x *Week) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +827,7 @@ func (x *Week) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Week.ProtoReflect.Descriptor instead.
 func (*Week) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Week) GetWeekStartMs() int64 {
@@ -897,13 +994,6 @@ func (x *Week) GetOutcomesFinal() int64 {
 func (x *Week) GetOutcomesReverted() int64 {
 	if x != nil {
 		return x.OutcomesReverted
-	}
-	return 0
-}
-
-func (x *Week) GetOutcomeMillipoints() int64 {
-	if x != nil {
-		return x.OutcomeMillipoints
 	}
 	return 0
 }
@@ -1237,6 +1327,13 @@ func (x *Week) GetBaselines() []*Baseline {
 	return nil
 }
 
+func (x *Week) GetCredits() []*KindCredit {
+	if x != nil {
+		return x.Credits
+	}
+	return nil
+}
+
 // Repeat is a (new turn, target) pair that came again.
 type Repeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1250,7 +1347,7 @@ type Repeat struct {
 
 func (x *Repeat) Reset() {
 	*x = Repeat{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1359,7 @@ func (x *Repeat) String() string {
 func (*Repeat) ProtoMessage() {}
 
 func (x *Repeat) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1372,7 @@ func (x *Repeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repeat.ProtoReflect.Descriptor instead.
 func (*Repeat) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{3}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Repeat) GetHash() uint32 {
@@ -1319,7 +1416,7 @@ type ModelUse struct {
 
 func (x *ModelUse) Reset() {
 	*x = ModelUse{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1331,7 +1428,7 @@ func (x *ModelUse) String() string {
 func (*ModelUse) ProtoMessage() {}
 
 func (x *ModelUse) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1344,7 +1441,7 @@ func (x *ModelUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelUse.ProtoReflect.Descriptor instead.
 func (*ModelUse) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ModelUse) GetModel() string {
@@ -1390,7 +1487,7 @@ type Baseline struct {
 
 func (x *Baseline) Reset() {
 	*x = Baseline{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1499,7 @@ func (x *Baseline) String() string {
 func (*Baseline) ProtoMessage() {}
 
 func (x *Baseline) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1512,7 @@ func (x *Baseline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
 func (*Baseline) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Baseline) GetStatistic() Statistic {
@@ -1473,7 +1570,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1582,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1595,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Guard) GetMetric() GuardMetric {
@@ -1605,7 +1702,7 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x05cells\x18\v \x03(\v2\x11.goodhart.v1.CellR\x05cells\x12+\n" +
 	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12%\n" +
 	"\x04week\x18\r \x01(\v2\x11.goodhart.v1.WeekR\x04week\x12(\n" +
-	"\x05guard\x18\x0e \x01(\v2\x12.goodhart.v1.GuardR\x05guard\"\xeb\x05\n" +
+	"\x05guard\x18\x0e \x01(\v2\x12.goodhart.v1.GuardR\x05guard\"\x9e\x06\n" +
 	"\x04Cell\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n" +
@@ -1630,7 +1727,16 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"activities\x12\x18\n" +
 	"\arecords\x18\x12 \x01(\x03R\arecords\x12#\n" +
 	"\rcache_records\x18\x13 \x01(\x03R\fcacheRecords\x12+\n" +
-	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords\"\xec\x15\n" +
+	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords\x121\n" +
+	"\acredits\x18\x15 \x03(\v2\x17.goodhart.v1.KindCreditR\acredits\"\xc8\x01\n" +
+	"\n" +
+	"KindCredit\x12,\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x18.goodhart.v1.OutcomeKindR\x04kind\x12 \n" +
+	"\vprovisional\x18\x02 \x01(\x12R\vprovisional\x12\x14\n" +
+	"\x05final\x18\x03 \x01(\x12R\x05final\x12\x1a\n" +
+	"\breverted\x18\x04 \x01(\x12R\breverted\x12 \n" +
+	"\vmillipoints\x18\x05 \x01(\x12R\vmillipoints\x12\x16\n" +
+	"\x06valued\x18\x06 \x01(\x12R\x06valued\"\xee\x15\n" +
 	"\x04Week\x12\"\n" +
 	"\rweek_start_ms\x18\x01 \x01(\x03R\vweekStartMs\x12\"\n" +
 	"\rtz_offset_min\x18\x02 \x01(\x11R\vtzOffsetMin\x12\x12\n" +
@@ -1659,8 +1765,7 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x16unknown_token_requests\x18\x15 \x01(\x03R\x14unknownTokenRequests\x121\n" +
 	"\x14outcomes_provisional\x18\x16 \x01(\x12R\x13outcomesProvisional\x12%\n" +
 	"\x0eoutcomes_final\x18\x17 \x01(\x12R\routcomesFinal\x12+\n" +
-	"\x11outcomes_reverted\x18\x18 \x01(\x12R\x10outcomesReverted\x12/\n" +
-	"\x13outcome_millipoints\x18\x19 \x01(\x12R\x12outcomeMillipoints\x12+\n" +
+	"\x11outcomes_reverted\x18\x18 \x01(\x12R\x10outcomesReverted\x12+\n" +
 	"\x11reported_outcomes\x18\x1a \x01(\x03R\x10reportedOutcomes\x12\x14\n" +
 	"\x05hours\x18\x1b \x01(\fR\x05hours\x12!\n" +
 	"\fday_requests\x18\x1c \x03(\x03R\vdayRequests\x12\x1d\n" +
@@ -1713,7 +1818,8 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x0eedits_rejected\x18E \x01(\x03R\reditsRejected\x12#\n" +
 	"\rsequence_gaps\x18F \x01(\x03R\fsequenceGaps\x12+\n" +
 	"\x11sequenced_records\x18G \x01(\x03R\x10sequencedRecords\x123\n" +
-	"\tbaselines\x18H \x03(\v2\x15.goodhart.v1.BaselineR\tbaselines\"f\n" +
+	"\tbaselines\x18H \x03(\v2\x15.goodhart.v1.BaselineR\tbaselines\x121\n" +
+	"\acredits\x18I \x03(\v2\x17.goodhart.v1.KindCreditR\acredits\"f\n" +
 	"\x06Repeat\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\aR\x04hash\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x19\n" +
@@ -1786,38 +1892,43 @@ func file_goodhart_v1_feature_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_feature_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_goodhart_v1_feature_proto_goTypes = []any{
-	(FeatureKind)(0),  // 0: goodhart.v1.FeatureKind
-	(Statistic)(0),    // 1: goodhart.v1.Statistic
-	(GuardMetric)(0),  // 2: goodhart.v1.GuardMetric
-	(*Feature)(nil),   // 3: goodhart.v1.Feature
-	(*Cell)(nil),      // 4: goodhart.v1.Cell
-	(*Week)(nil),      // 5: goodhart.v1.Week
-	(*Repeat)(nil),    // 6: goodhart.v1.Repeat
-	(*ModelUse)(nil),  // 7: goodhart.v1.ModelUse
-	(*Baseline)(nil),  // 8: goodhart.v1.Baseline
-	(*Guard)(nil),     // 9: goodhart.v1.Guard
-	(IdentityType)(0), // 10: goodhart.v1.IdentityType
-	(*Config)(nil),    // 11: goodhart.v1.Config
+	(FeatureKind)(0),   // 0: goodhart.v1.FeatureKind
+	(Statistic)(0),     // 1: goodhart.v1.Statistic
+	(GuardMetric)(0),   // 2: goodhart.v1.GuardMetric
+	(*Feature)(nil),    // 3: goodhart.v1.Feature
+	(*Cell)(nil),       // 4: goodhart.v1.Cell
+	(*KindCredit)(nil), // 5: goodhart.v1.KindCredit
+	(*Week)(nil),       // 6: goodhart.v1.Week
+	(*Repeat)(nil),     // 7: goodhart.v1.Repeat
+	(*ModelUse)(nil),   // 8: goodhart.v1.ModelUse
+	(*Baseline)(nil),   // 9: goodhart.v1.Baseline
+	(*Guard)(nil),      // 10: goodhart.v1.Guard
+	(IdentityType)(0),  // 11: goodhart.v1.IdentityType
+	(*Config)(nil),     // 12: goodhart.v1.Config
+	(OutcomeKind)(0),   // 13: goodhart.v1.OutcomeKind
 }
 var file_goodhart_v1_feature_proto_depIdxs = []int32{
 	0,  // 0: goodhart.v1.Feature.kind:type_name -> goodhart.v1.FeatureKind
-	10, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
+	11, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
 	4,  // 2: goodhart.v1.Feature.cells:type_name -> goodhart.v1.Cell
-	11, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
-	5,  // 4: goodhart.v1.Feature.week:type_name -> goodhart.v1.Week
-	9,  // 5: goodhart.v1.Feature.guard:type_name -> goodhart.v1.Guard
-	6,  // 6: goodhart.v1.Week.repeats:type_name -> goodhart.v1.Repeat
-	7,  // 7: goodhart.v1.Week.models:type_name -> goodhart.v1.ModelUse
-	8,  // 8: goodhart.v1.Week.baselines:type_name -> goodhart.v1.Baseline
-	1,  // 9: goodhart.v1.Baseline.statistic:type_name -> goodhart.v1.Statistic
-	2,  // 10: goodhart.v1.Guard.metric:type_name -> goodhart.v1.GuardMetric
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
+	6,  // 4: goodhart.v1.Feature.week:type_name -> goodhart.v1.Week
+	10, // 5: goodhart.v1.Feature.guard:type_name -> goodhart.v1.Guard
+	5,  // 6: goodhart.v1.Cell.credits:type_name -> goodhart.v1.KindCredit
+	13, // 7: goodhart.v1.KindCredit.kind:type_name -> goodhart.v1.OutcomeKind
+	7,  // 8: goodhart.v1.Week.repeats:type_name -> goodhart.v1.Repeat
+	8,  // 9: goodhart.v1.Week.models:type_name -> goodhart.v1.ModelUse
+	9,  // 10: goodhart.v1.Week.baselines:type_name -> goodhart.v1.Baseline
+	5,  // 11: goodhart.v1.Week.credits:type_name -> goodhart.v1.KindCredit
+	1,  // 12: goodhart.v1.Baseline.statistic:type_name -> goodhart.v1.Statistic
+	2,  // 13: goodhart.v1.Guard.metric:type_name -> goodhart.v1.GuardMetric
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_feature_proto_init() }
@@ -1832,7 +1943,7 @@ func file_goodhart_v1_feature_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_feature_proto_rawDesc), len(file_goodhart_v1_feature_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -204,8 +204,10 @@ type Habit struct {
 	Repository  string        `protobuf:"bytes,15,opt,name=repository,proto3" json:"repository,omitempty"`
 	Guards      []*HabitGuard `protobuf:"bytes,16,rep,name=guards,proto3" json:"guards,omitempty"`
 	// Ends of the newest requests, and until when some request was under way.
-	Ends          []int64 `protobuf:"varint,17,rep,packed,name=ends,proto3" json:"ends,omitempty"`
-	CoveredMs     int64   `protobuf:"varint,18,opt,name=covered_ms,json=coveredMs,proto3" json:"covered_ms,omitempty"`
+	Ends      []int64 `protobuf:"varint,17,rep,packed,name=ends,proto3" json:"ends,omitempty"`
+	CoveredMs int64   `protobuf:"varint,18,opt,name=covered_ms,json=coveredMs,proto3" json:"covered_ms,omitempty"`
+	// Its tools say when a session leaves something behind.
+	ReportsSinks  bool `protobuf:"varint,19,opt,name=reports_sinks,json=reportsSinks,proto3" json:"reports_sinks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,6 +366,13 @@ func (x *Habit) GetCoveredMs() int64 {
 		return x.CoveredMs
 	}
 	return 0
+}
+
+func (x *Habit) GetReportsSinks() bool {
+	if x != nil {
+		return x.ReportsSinks
+	}
+	return false
 }
 
 // HabitWeek is a week that is not yet stated.
@@ -977,7 +986,7 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\fSubjectState\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12.\n" +
 	"\x05panes\x18\x02 \x03(\v2\x18.goodhart.v1.SubjectPaneR\x05panes\x12(\n" +
-	"\x05habit\x18\x03 \x01(\v2\x12.goodhart.v1.HabitR\x05habit\"\xfa\x04\n" +
+	"\x05habit\x18\x03 \x01(\v2\x12.goodhart.v1.HabitR\x05habit\"\x9f\x05\n" +
 	"\x05Habit\x12>\n" +
 	"\ridentity_type\x18\x01 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x17\n" +
@@ -1002,7 +1011,8 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\x06guards\x18\x10 \x03(\v2\x17.goodhart.v1.HabitGuardR\x06guards\x12\x12\n" +
 	"\x04ends\x18\x11 \x03(\x03R\x04ends\x12\x1d\n" +
 	"\n" +
-	"covered_ms\x18\x12 \x01(\x03R\tcoveredMs\"\xbc\x03\n" +
+	"covered_ms\x18\x12 \x01(\x03R\tcoveredMs\x12#\n" +
+	"\rreports_sinks\x18\x13 \x01(\bR\freportsSinks\"\xbc\x03\n" +
 	"\tHabitWeek\x12%\n" +
 	"\x04sums\x18\x01 \x01(\v2\x11.goodhart.v1.WeekR\x04sums\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12-\n" +
