@@ -141,7 +141,7 @@ func TestGroupRevisions(t *testing.T) {
 	}
 	want := []string{
 		"a 2026-W02 rev 0 at day 4: 10 people, ", // first w past Tuesday's midnight
-		"a 2026-W02 rev 1 at day 20: 11 people, ",
+		"a 2026-W02 rev 1 at day 9: 11 people, ", // the first w past the 48 hours is that of the weeks
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
