@@ -232,10 +232,17 @@ func TestParseRefusesWhatIsNoDocument(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(full))
-	f.Add([]byte(canonical))
-	f.Add([]byte(`{"tenant":"acme","teams":[{"id":"a","size":1e3}],"context":[{"from":"2026-02-30"}]}`))
-	f.Add([]byte(`{"tenant":"acme","automation":[{"id":"a","cron":"*/5 1-2,3 * * 7"}]}`))
+	// Short ones: the fuzzer tries to shorten whatever is new to it.
+	for _, section := range []string{
+		`"roles":[{"id":"r","outcomes":"linked"}],"teams":[{"id":"a","size":1e3,"role":"r","connected":60}]`,
+		`"teams":[{"id":"a","size":9}],"outcomes":[{"kind":"pr_merged","team":"a","weight":7}],"cap_per_ticket":1`,
+		`"targets":[{"id":"t","metric":"cost","threshold":5,"period":"month","announced_at":"2026-02-28","scope":"team"}]`,
+		`"automation":[{"id":"a","credential":"k","cron":"*/5 1-2,3 * * 7"}]`,
+		`"context":[{"kind":"release","scope":"tool","name":"x","from":"2026-02-28","to":"2026-03-01"}]`,
+		`"disputes":[{"signal":"s","state":"open","until":"2026-02-28"}]`,
+	} {
+		f.Add([]byte(`{"tenant":"a",` + section + `}`))
+	}
 	compiled := schema(f)
 	f.Fuzz(func(t *testing.T, document []byte) {
 		p, err := policy.Parse(document)

@@ -61,7 +61,9 @@ func TestProblems(t *testing.T) {
 	f(beyondSchema, `"outcomes":[{"kind":"pr_merged","weight":1},{"kind":"pr_merged","weight":2}]`, "outcomes[1]: pr_merged: given twice, first at outcomes[0]")
 	f(inSchema, `"cap_per_ticket":-1`, "cap_per_ticket: -1: want a whole number 0..1000000, thousandths")
 
-	target := func(rest string) string { return `"targets":[{"id":"t","period":"week","announced_at":"2026-09-07",` + rest + `}]` }
+	target := func(rest string) string {
+		return `"targets":[{"id":"t","period":"week","announced_at":"2026-09-07",` + rest + `}]`
+	}
 	f(inSchema, target(`"metric":"lines","threshold":1`), `targets[0].metric: "lines": want one of tokens, requests, weekly_use, cost`)
 	f(inSchema, target(`"metric":"tokens","threshold":0`), "targets[0].threshold: 0: want a whole number 1..1000000000000000, tokens per person and period")
 	f(beyondSchema, target(`"metric":"requests","threshold":1000000001`), "targets[0].threshold: 1000000001: want a whole number 1..1000000000, requests per person and period")

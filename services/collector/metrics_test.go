@@ -19,7 +19,7 @@ func TestLastTickStandsStillWithOnePartition(t *testing.T) {
 	last := func() float64 { return testutil.ToFloat64(m.lastTick) }
 	waitFor(t, "the first ticks", func() bool { return last() > 0 })
 	before := last()
-	if age := float64(time.Now().UnixMilli())/1000 - before; age < 0 || age > 20 {
+	if age := float64(time.Now().UnixNano())/1e9 - before; age < 0 || age > 20 {
 		t.Errorf("first ticks %v s ago", age)
 	}
 	fault := r.cluster.Fault(kfake.Fault{
