@@ -5,10 +5,12 @@
 // counts are fixed when the topics are created and recorded in the meta topic.
 // Services partition by that record, not by the broker's word, and refuse to
 // run when the two disagree. Safe for concurrent use by several processes: the
-// first meta record wins.
+// first meta record wins. The meta topic also keeps what each tenant has
+// configured, beyond the retention of events.v1.
 package kschema
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -105,9 +107,10 @@ type Options struct {
 	DryRun bool
 }
 
-// Migrate creates the topics that are missing and records the counts if no
-// record exists. It returns a line per thing it did. Running it again changes
-// nothing; asking for other counts than the recorded ones is an error.
+// Migrate creates the topics that are missing, records the counts if no record
+// exists, and publishes the configuration in force of each tenant whose partition
+// of events.v1 is empty. It returns a line per thing it did. Running it again
+// changes nothing; asking for other counts than the recorded ones is an error.
 func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error) {
 	adm := kadm.NewClient(cl)
 	recorded, err := Read(ctx, cl)
@@ -115,6 +118,7 @@ func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error)
 		return nil, err
 	}
 	var done []string
+	fresh := false // events.v1 is new
 	for _, t := range schemas.Topics() {
 		want := opt.Counts.of(t.Stage)
 		if have, ok := recorded.partitions[t.Name]; ok && have != want {
@@ -126,6 +130,7 @@ func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error)
 		}
 		if created {
 			done = append(done, fmt.Sprintf("create topic %s with %d partitions", t.Name, want))
+			fresh = fresh || t.Name == schemas.TopicEvents
 		}
 	}
 	if recorded.partitions == nil {
@@ -136,7 +141,8 @@ func Migrate(ctx context.Context, cl *kgo.Client, opt Options) ([]string, error)
 			}
 		}
 	}
-	return done, nil
+	again, err := republish(ctx, cl, opt, fresh)
+	return append(done, again...), err
 }
 
 // create reports whether it created the topic, or would have in a dry run. It
@@ -213,44 +219,23 @@ func record(ctx context.Context, cl *kgo.Client, counts Counts) error {
 
 // Read returns the recorded layout, or ErrNoMeta.
 func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
-	adm := kadm.NewClient(cl)
-	ends, err := adm.ListEndOffsets(ctx, schemas.TopicMeta)
-	if err != nil {
-		return Layout{}, fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, err)
-	}
-	end, ok := ends.Lookup(schemas.TopicMeta, 0)
-	if !ok || errors.Is(end.Err, kerr.UnknownTopicOrPartition) || end.Offset == 0 {
-		return Layout{}, ErrNoMeta
-	}
-	if end.Err != nil {
-		return Layout{}, fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, end.Err)
-	}
-	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
-		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
-	}), kgo.KeepControlRecords())...) // the last offset may be a control record's
-	if err != nil {
-		return Layout{}, fmt.Errorf("open reader: %w", err)
-	}
-	defer reader.Close()
 	// The first record of a generation wins, so that two migrations at once agree.
 	var meta *goodhartv1.Meta
-	for next := int64(0); next < end.Offset; {
-		fetches := reader.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return Layout{}, fmt.Errorf("read %s: %w", schemas.TopicMeta, err)
+	err := scan(ctx, cl, func(rec *kgo.Record) error {
+		if !bytes.Equal(rec.Key, metaKey) {
+			return nil
 		}
-		for _, rec := range fetches.Records() {
-			if next = rec.Offset + 1; rec.Attrs.IsControl() {
-				continue
-			}
-			var m goodhartv1.Meta
-			if err := m.UnmarshalVT(rec.Value); err != nil {
-				return Layout{}, fmt.Errorf("decode meta at offset %d: %w", rec.Offset, err)
-			}
-			if meta == nil || m.Generation > meta.Generation {
-				meta = &m
-			}
+		var m goodhartv1.Meta
+		if err := m.UnmarshalVT(rec.Value); err != nil {
+			return fmt.Errorf("decode meta at offset %d: %w", rec.Offset, err)
 		}
+		if meta == nil || m.Generation > meta.Generation {
+			meta = &m
+		}
+		return nil
+	})
+	if err != nil {
+		return Layout{}, err
 	}
 	if meta == nil {
 		return Layout{}, ErrNoMeta
@@ -260,6 +245,45 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 		layout.partitions[t.Topic] = t.Partitions
 	}
 	return layout, nil
+}
+
+// scan calls apply with the committed records of the meta topic, up to its end
+// of now: it waits for transactions that are open. ErrNoMeta means that there is
+// no topic, or nothing in it.
+func scan(ctx context.Context, cl *kgo.Client, apply func(*kgo.Record) error) error {
+	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, schemas.TopicMeta)
+	if err != nil {
+		return fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, err)
+	}
+	end, ok := ends.Lookup(schemas.TopicMeta, 0)
+	if !ok || errors.Is(end.Err, kerr.UnknownTopicOrPartition) || end.Offset == 0 {
+		return ErrNoMeta
+	}
+	if end.Err != nil {
+		return fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, end.Err)
+	}
+	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
+	}), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...) // the last offset may be a control record's
+	if err != nil {
+		return fmt.Errorf("open reader: %w", err)
+	}
+	defer reader.Close()
+	for next := int64(0); next < end.Offset; {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read %s: %w", schemas.TopicMeta, err)
+		}
+		for _, rec := range fetches.Records() {
+			if next = rec.Offset + 1; rec.Attrs.IsControl() {
+				continue
+			}
+			if err := apply(rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Load reads the layout and checks it against the broker. Every difference is

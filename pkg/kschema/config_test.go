@@ -1,0 +1,151 @@
+package kschema
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
+	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// tenantPartitions are fewer than the tenants.
+const tenantPartitions = 2
+
+func config(tenant string, version uint64) *goodhartv1.Event {
+	return &goodhartv1.Event{
+		Kind: goodhartv1.EventKind_EVENT_KIND_CONFIG, Tenant: tenant, EventId: []byte((tenant + "................")[:16]),
+		Config: &goodhartv1.Config{Version: version, Document: []byte(`{"tenant":"` + tenant + `"}`)},
+	}
+}
+
+// publish publishes a configuration in a transaction, which is committed or not.
+func publish(t *testing.T, c *ktest.Cluster, event *goodhartv1.Event, commit kgo.TransactionEndTry) {
+	t.Helper()
+	cl := c.Client(t, kgo.TransactionalID("publish"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	records, err := ConfigRecords(event, tenantPartitions)
+	if err == nil {
+		err = cl.BeginTransaction()
+	}
+	if err == nil {
+		err = cl.ProduceSync(t.Context(), records...).FirstErr()
+	}
+	if err == nil {
+		err = cl.EndTransaction(t.Context(), commit)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// versions of the configurations on record.
+func versions(t *testing.T, cl *kgo.Client) map[string]uint64 {
+	t.Helper()
+	configs, err := Configs(t.Context(), cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]uint64{}
+	for tenant, event := range configs {
+		got[tenant] = event.GetConfig().GetVersion()
+	}
+	return got
+}
+
+// The last committed configuration of each tenant is on record, and the layout
+// does not mind what lies beside it.
+func TestConfigs(t *testing.T) { ktest.Each(t, testConfigs) }
+
+func testConfigs(t *testing.T, c *ktest.Cluster) {
+	cl := c.Client(t)
+	opt := Options{Counts: Counts{Events: tenantPartitions, Facts: 1, Features: 1, Dead: 1}, Replication: c.Replication}
+	if _, err := Configs(t.Context(), cl); err == nil {
+		t.Error("configurations before the migration")
+	}
+	if _, err := Migrate(t.Context(), cl, opt); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, c, config("acme", 1), kgo.TryCommit)
+	publish(t, c, config("beta", 1), kgo.TryCommit)
+	publish(t, c, config("acme", 2), kgo.TryCommit)
+	publish(t, c, config("acme", 3), kgo.TryAbort)
+	if diff := cmp.Diff(map[string]uint64{"acme": 2, "beta": 1}, versions(t, cl)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	layout, err := Load(t.Context(), cl)
+	if err != nil || layout.Generation != 1 || layout.Partitions(schemas.TopicEvents) != tenantPartitions {
+		t.Errorf("%+v, %v", layout, err)
+	}
+}
+
+// Topics that are made anew begin with the configurations in force, once.
+func TestNewTopicsBeginWithTheConfigurations(t *testing.T) {
+	ktest.Each(t, testNewTopicsBeginWithTheConfigurations)
+}
+
+func testNewTopicsBeginWithTheConfigurations(t *testing.T, c *ktest.Cluster) {
+	ctx, cl := t.Context(), c.Client(t)
+	opt := Options{Counts: Counts{Events: tenantPartitions, Facts: 1, Features: 1, Dead: 1}, Replication: c.Replication}
+	if _, err := Migrate(ctx, cl, opt); err != nil {
+		t.Fatal(err)
+	}
+	for _, tenant := range []string{"acme", "beta", "gamma"} {
+		publish(t, c, config(tenant, 1), kgo.TryCommit)
+	}
+	publish(t, c, config("beta", 2), kgo.TryCommit)
+	var topics []string
+	for _, topic := range schemas.Topics() {
+		if topic.Name != schemas.TopicMeta {
+			topics = append(topics, topic.Name)
+		}
+	}
+	if deleted, err := kadm.NewClient(cl).DeleteTopics(ctx, topics...); err != nil || deleted.Error() != nil {
+		t.Fatal(err, deleted.Error())
+	}
+	want := []string{
+		"publish configuration 1 of acme in goodhart.events.v1",
+		"publish configuration 2 of beta in goodhart.events.v1",
+		"publish configuration 1 of gamma in goodhart.events.v1",
+	}
+	published := func(opt Options) []string {
+		t.Helper()
+		done, err := Migrate(ctx, c.Client(t), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(done, func(step string) bool { return !strings.HasPrefix(step, "publish ") })
+	}
+	dry := opt
+	dry.DryRun = true
+	if diff := cmp.Diff(want, published(dry)); diff != "" {
+		t.Errorf("planned (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(want, published(opt)); diff != "" {
+		t.Errorf("done (-want +got)\n%s", diff)
+	}
+	if again := published(opt); len(again) != 0 {
+		t.Errorf("once more: %v", again)
+	}
+	got := map[string]uint64{}
+	for _, rec := range c.Records(t, schemas.TopicEvents) {
+		var event goodhartv1.Event
+		if err := event.UnmarshalVT(rec.Value); err != nil {
+			t.Fatal(err)
+		}
+		got[event.Tenant] = event.GetConfig().GetVersion()
+		if want := schemas.Partition([]byte(event.Tenant), tenantPartitions); rec.Partition != want || string(rec.Key) != event.Tenant {
+			t.Errorf("%s lies in partition %d under %q, want %d", event.Tenant, rec.Partition, rec.Key, want)
+		}
+	}
+	if diff := cmp.Diff(map[string]uint64{"acme": 1, "beta": 2, "gamma": 1}, got); diff != "" {
+		t.Errorf("events.v1 (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(got, versions(t, cl)); diff != "" {
+		t.Errorf("on record (-events +record)\n%s", diff)
+	}
+}
