@@ -52,6 +52,7 @@ func TestLoadRefuses(t *testing.T) {
 	f("count: many\n", "cannot unmarshal")
 	f("name: ${NOPE}\ncount: ${NADA}\n", "NADA is not set")
 	f("name: [\n", "c.yaml")
+	f("name: x\n---\ncount: 3\n", "more than one YAML document")
 }
 
 func TestCommentsHoldNoReferences(t *testing.T) {
