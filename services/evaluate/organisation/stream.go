@@ -1,0 +1,62 @@
+package organisation
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+)
+
+// slack is how far the local weeks of the earth reach around that of UTC.
+const slack = 14 * hour
+
+// Records yields everything the organisation announces in order of event time.
+// A record is valid until the next one is asked for. It holds the events of about
+// one week, whatever the length of the period. Records may be called once; it is
+// complete when it was read to its end.
+func (o *Organisation) Records() iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		if o.begun {
+			panic("organisation: its records are yielded once")
+		}
+		o.begun = true
+		o.rows = make([]PersonWeek, len(o.Plans))
+		for i := range o.Plans {
+			o.rows[i].Plan = &o.Plans[i]
+		}
+		w := &week{}
+		for number := range o.Config.Weeks {
+			for _, p := range o.People {
+				plan := o.Plan(p.Index, number)
+				o.play(w, p, plan)
+				o.outcomes(plan)
+			}
+			for i, s := range o.services {
+				o.serve(s, i, number)
+			}
+			until := o.weekStart(number+1) - slack
+			if number == o.Config.Weeks-1 {
+				until = math.MaxInt64
+			}
+			if !o.flush(until, yield) {
+				return
+			}
+		}
+	}
+}
+
+// flush yields what is pending before a time.
+func (o *Organisation) flush(until int64, yield func(*Record) bool) bool {
+	slices.SortFunc(o.pending, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(a.event.TimeMs, b.event.TimeMs), cmp.Compare(a.order, b.order))
+	})
+	n, _ := slices.BinarySearchFunc(o.pending, until, func(r *record, t int64) int { return cmp.Compare(r.event.TimeMs, t) })
+	for _, r := range o.pending[:n] {
+		if !yield(&r.Record) {
+			return false
+		}
+		o.takeBack(r)
+	}
+	o.pending = slices.Delete(o.pending, 0, n)
+	return true
+}
