@@ -33,6 +33,7 @@ const (
 	Stage_STAGE_SUBJECT     Stage = 3
 	Stage_STAGE_TENANT      Stage = 4
 	Stage_STAGE_SINK        Stage = 5
+	Stage_STAGE_ALERTER     Stage = 6
 )
 
 // Enum value maps for Stage.
@@ -44,6 +45,7 @@ var (
 		3: "STAGE_SUBJECT",
 		4: "STAGE_TENANT",
 		5: "STAGE_SINK",
+		6: "STAGE_ALERTER",
 	}
 	Stage_value = map[string]int32{
 		"STAGE_UNSPECIFIED": 0,
@@ -52,6 +54,7 @@ var (
 		"STAGE_SUBJECT":     3,
 		"STAGE_TENANT":      4,
 		"STAGE_SINK":        5,
+		"STAGE_ALERTER":     6,
 	}
 )
 
@@ -291,7 +294,7 @@ const file_goodhart_v1_dead_proto_rawDesc = "" +
 	"\n" +
 	"credential\x18\x10 \x01(\tR\n" +
 	"credential\x12\x18\n" +
-	"\arecords\x18\x11 \x01(\x03R\arecords*z\n" +
+	"\arecords\x18\x11 \x01(\x03R\arecords*\x8d\x01\n" +
 	"\x05Stage\x12\x15\n" +
 	"\x11STAGE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSTAGE_COLLECTOR\x10\x01\x12\x10\n" +
@@ -299,7 +302,8 @@ const file_goodhart_v1_dead_proto_rawDesc = "" +
 	"\rSTAGE_SUBJECT\x10\x03\x12\x10\n" +
 	"\fSTAGE_TENANT\x10\x04\x12\x0e\n" +
 	"\n" +
-	"STAGE_SINK\x10\x05BEZCgithub.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1;goodhartv1b\x06proto3"
+	"STAGE_SINK\x10\x05\x12\x11\n" +
+	"\rSTAGE_ALERTER\x10\x06BEZCgithub.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1;goodhartv1b\x06proto3"
 
 var (
 	file_goodhart_v1_dead_proto_rawDescOnce sync.Once
