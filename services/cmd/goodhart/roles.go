@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/goodhartlabs/goodhart/services/apply"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/config"
@@ -62,6 +63,7 @@ func roles() []role {
 				f.BoolVar(&c.Repair, "repair", false, "rebuild the months whose rollups differ")
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
+		{"apply", "publish teams, weights, targets and context of a tenant", runApply},
 		{"dead", "list, show and replay dead letters", runDead},
 		{"doctor", doctorHelp, runDoctor},
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
@@ -178,6 +180,21 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return serve(ctx, "up", cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return up.Run(ctx, cfg, tel) })
+}
+
+func runApply(ctx context.Context, args []string, out io.Writer) error {
+	cfg, err := apply.ParseArgs(args, out, os.LookupEnv)
+	if errors.Is(err, apply.ErrChecked) {
+		return nil
+	}
+	if err != nil {
+		return untold(ignoreHelp(err))
+	}
+	err = apply.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	if different := (*apply.DifferentError)(nil); errors.As(err, &different) {
+		return err
+	}
+	return untold(err)
 }
 
 func runDead(ctx context.Context, args []string, out io.Writer) error {
