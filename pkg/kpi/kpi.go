@@ -25,7 +25,7 @@ type Check struct {
 	assess func(*sample) Finding
 }
 
-// Finding is what a check found.
+// Finding is what a check found. The zero Finding knows nothing.
 type Finding struct {
 	// Value is the estimate; Lo and Hi bound its 5 to 95 % interval where Bounded.
 	Value, Lo, Hi  float64
@@ -74,6 +74,7 @@ const (
 // caller's.
 func Catalogue() []Check {
 	return []Check{
-		elasticityCheck(), excessCheck(),
+		elasticityCheck(), rankCheck(), decayedCheck(), bunchingCheck(), minimumEffortCheck(), deadlineCheck(),
+		concentrationCheck(), regressionalCheck(), extremalCheck(), causalCheck(), signalledCheck(), shiftCheck(), excessCheck(),
 	}
 }

@@ -1,0 +1,93 @@
+package kpi
+
+import "math"
+
+const (
+	// returns is the exponent by which weeks of usage are averaged: the elasticity
+	// of outcomes that is expected before any data. Outcomes follow
+	// tokens^returns week by week, so this mean is what they add up to: a burst
+	// counts as little for it as for them, and the elasticity comes out the same
+	// whatever the length of the window and however uneven a person's weeks are.
+	// With the arithmetic mean it falls with both.
+	returns = 0.30
+	// minActiveWeeks is how many active weeks a unit must have in a window to count.
+	minActiveWeeks = 4
+	// activeShare is how much of its own median a unit uses in an active week.
+	// Weeks below are left out on both sides of a comparison: a vacation has
+	// neither usage nor outcomes and would make any elasticity look like 1.
+	activeShare = 0.10
+	// noOutcome is added to outcomes per week, in points, before their logarithm.
+	noOutcome = 0.1
+)
+
+// change is what changed for a unit between two windows.
+type change struct {
+	cluster int
+	// tokens and outcomes are logarithms of the ratio later to earlier.
+	tokens, outcomes float64
+	// weight is the precision of outcomes: the inverse of its Poisson variance,
+	// with a floor for what differs between persons besides. It rests on the sum
+	// of both windows, which says nothing of the direction.
+	weight float64
+	// spent and cost are all tokens and nano-USD of the later window.
+	spent, cost float64
+	// priced: some of the later window has a price.
+	priced bool
+}
+
+// activity is what a unit did in a window.
+type activity struct {
+	weeks           int
+	level, outcomes float64 // per active week: the power mean of tokens, points
+	points          float64 // over the active weeks
+	spent, cost     float64
+	priced          bool
+}
+
+// activity sums the known weeks of a window; usual is the unit's median.
+func (u *Unit) activity(s span, usual float64) activity {
+	var a activity
+	var powers float64
+	for w := s.from; w < s.to; w++ {
+		k := u.week(w)
+		if !k.Known {
+			continue
+		}
+		a.spent += float64(k.Tokens)
+		if k.CostKnown {
+			a.cost += float64(k.CostNanos)
+			a.priced = true
+		}
+		if !k.OutcomesKnown || float64(k.Tokens) <= float64(activeShare*usual) {
+			continue
+		}
+		a.weeks++
+		powers += math.Pow(float64(k.Tokens), returns)
+		a.points += float64(k.Outcomes) / 1000
+	}
+	a.points = max(0, a.points)
+	if a.weeks > 0 {
+		a.level = math.Pow(powers/float64(a.weeks), 1/returns)
+		a.outcomes = a.points / float64(a.weeks)
+	}
+	return a
+}
+
+// changes returns the change of every unit that was active in both windows.
+func (s *sample) changes(before, after span) []change {
+	var all []change
+	for i, u := range s.units {
+		a, b := u.activity(before, s.usual[i]), u.activity(after, s.usual[i])
+		if a.weeks < minActiveWeeks || b.weeks < minActiveWeeks {
+			continue
+		}
+		all = append(all, change{
+			cluster:  s.cluster[i],
+			tokens:   math.Log(b.level / a.level),
+			outcomes: math.Log((b.outcomes + noOutcome) / (a.outcomes + noOutcome)),
+			weight:   1 / (4/(a.points+b.points+1) + 0.1),
+			spent:    b.spent, cost: b.cost, priced: b.priced,
+		})
+	}
+	return all
+}

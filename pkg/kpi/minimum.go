@@ -1,0 +1,172 @@
+package kpi
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/optimize"
+
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+)
+
+func minimumEffortCheck() Check {
+	return Check{
+		Name: "minimum_effort", Title: "Use for the count",
+		Question: "Are there more person-weeks of one or two requests than the rest of the distribution lets expect?",
+		MinimumN: minPersons, Adversarial: true, Formula: "minimum_effort/1", assess: minimumEffort,
+	}
+}
+
+const (
+	// fewest to most requests a week are what the distribution is fitted to; beyond
+	// it says nothing of its lower end.
+	fewest, most = 3, 40
+	// minTail is how many person-weeks must lie there.
+	minTail = 200
+)
+
+// tail counts person-weeks by their requests, from 1 to most.
+type tail [most + 1]float64
+
+// minimumEffort is b1 = (observed - expected) / expected of person-weeks with one
+// or two requests, since the announcement beside (placebo) before it. What is
+// expected is a negative binomial fitted to the weeks with 3 to 40 requests and
+// extended down. It concerns targets of use alone, which one request meets.
+func minimumEffort(s *sample) Finding {
+	if s.Target.Metric != policy.WeeklyUse {
+		return unknown(0, ReasonMetric)
+	}
+	if s.Panel.TeamUnits {
+		return unknown(0, ReasonFewUsers)
+	}
+	announced := s.Target.Announced
+	before, users0 := s.tails(span{max(0, announced-maxWindow), announced})
+	after, users := s.tails(span{max(announced, s.Week+1-maxWindow), s.Week + 1})
+	switch {
+	case users0 < minPersons:
+		return unknown(users0, ReasonHistory)
+	case users < minPersons:
+		return unknown(users, ReasonFewUsers)
+	case s.clusters < minClusters:
+		return unknown(users, ReasonClusters)
+	}
+	once := make([]float64, s.clusters)
+	for g := range once {
+		once[g] = 1
+	}
+	now, then := pooled(after, once), pooled(before, once)
+	if now.weeks() < minTail || then.weeks() < minTail {
+		return unknown(users, ReasonTail)
+	}
+	ratio, ratio0 := now.excess(), then.excess()
+	apart := math.Log(ratio) - math.Log(ratio0)
+	logs := make([]float64, 0, draws)
+	spread := bootstrap(s.rng("minimum_effort"), s.clusters, func(times []float64) float64 {
+		now, then := pooled(after, times), pooled(before, times)
+		drawn := math.Log(now.excess())
+		logs = append(logs, drawn)
+		return drawn - math.Log(then.excess())
+	})
+	_, variance := meanVariance(spread)
+	_, own := meanVariance(logs)
+	if len(spread) < draws*9/10 || math.IsNaN(apart) || !(variance > 0) || math.IsNaN(own) {
+		return unknown(users, ReasonDegenerate)
+	}
+	f := Finding{
+		Value: ratio - 1, Known: true, Bounded: true, N: users,
+		Lo:      ratio*math.Exp(-intervalZ*math.Sqrt(own)) - 1,
+		Hi:      ratio*math.Exp(intervalZ*math.Sqrt(own)) - 1,
+		Placebo: ratio0 - 1, PlaceboKnown: true,
+		Z: apart / math.Sqrt(variance), ZKnown: true,
+	}
+	f.Alarm = f.Z > alarmZ
+	return f
+}
+
+// tails counts person-weeks by cluster, and the persons with any.
+func (s *sample) tails(in span) ([]tail, int) {
+	all := make([]tail, s.clusters)
+	users := 0
+	for i, u := range s.units {
+		used := false
+		for w := in.from; w < in.to; w++ {
+			k := u.week(w)
+			if !k.Known || k.Requests < 1 {
+				continue
+			}
+			used = true
+			if k.Requests <= most {
+				all[s.cluster[i]][k.Requests]++
+			}
+		}
+		if used {
+			users++
+		}
+	}
+	return all, users
+}
+
+// pooled sums the counts of the clusters, each as often as it was drawn.
+func pooled(tails []tail, times []float64) tail {
+	var sum tail
+	for g := range tails {
+		for k, n := range tails[g] {
+			sum[k] += float64(times[g] * n)
+		}
+	}
+	return sum
+}
+
+// weeks returns how many person-weeks the distribution is fitted to.
+func (t *tail) weeks() float64 {
+	var n float64
+	for k := fewest; k <= most; k++ {
+		n += t[k]
+	}
+	return n
+}
+
+// excess returns observed to expected person-weeks with one or two requests.
+func (t *tail) excess() float64 {
+	r, q := t.fit()
+	w := weights(r, q)
+	var sum float64
+	for k := fewest; k <= most; k++ {
+		sum += w[k]
+	}
+	expected := t.weeks() * (w[1] + w[2]) / sum
+	return (t[1] + t[2] + 0.5) / (expected + 0.5)
+}
+
+// weights returns the probabilities of 1 to most under a negative binomial of
+// size r and success 1-q, up to a factor.
+func weights(r, q float64) tail {
+	var w tail
+	w[1] = 1
+	for k := 1; k < most; k++ {
+		w[k+1] = w[k] * q * (float64(k) + r) / float64(k+1)
+	}
+	return w
+}
+
+// fit returns the most likely r and q of a negative binomial truncated to fewest
+// to most.
+func (t *tail) fit() (r, q float64) {
+	n := t.weeks()
+	at := func(x []float64) (r, q float64) {
+		return math.Exp(min(max(x[0], -5), 5)), 1 / (1 + math.Exp(-min(max(x[1], -7), 7)))
+	}
+	problem := optimize.Problem{Func: func(x []float64) float64 {
+		w := weights(at(x))
+		var sum, likelihood float64
+		for k := fewest; k <= most; k++ {
+			sum += w[k]
+			likelihood += float64(t[k] * math.Log(w[k]))
+		}
+		return float64(n*math.Log(sum)) - likelihood
+	}}
+	result, err := optimize.Minimize(problem, []float64{0, 2}, nil, &optimize.NelderMead{})
+	if err != nil {
+		return math.NaN(), math.NaN()
+	}
+	return at(result.X)
+}
