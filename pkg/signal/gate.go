@@ -1,0 +1,110 @@
+package signal
+
+// The common-cause gate: if this share of those beside a subject moved at least
+// half as far in the same week, with at least so many others to compare with,
+// the question is not the subject's.
+const (
+	gateShare  = 0.30
+	gateOthers = 5
+	gateShift  = 0.5
+)
+
+// cohort is who stands beside a subject.
+type cohort uint8
+
+// The cohorts, in the order in which they take a question over: what a client or
+// a model does to everyone explains a team too.
+const (
+	sameVersion cohort = iota
+	sameModel
+	sameTeam
+	sameRepository
+	cohorts
+)
+
+// String names the cohort.
+func (c cohort) String() string {
+	return [...]string{"client version", "model", "team", "repository"}[c]
+}
+
+// key is what the members have in common; empty for none.
+func (c cohort) key(o *observation) string {
+	w := o.week
+	switch c {
+	case sameVersion:
+		if w.ToolVersion == "" {
+			return ""
+		}
+		return w.Tool + " " + w.ToolVersion
+	case sameModel:
+		return w.Model
+	case sameTeam:
+		return w.Team
+	case sameRepository:
+		return w.Repository
+	default:
+		return ""
+	}
+}
+
+// scope is what the question goes to. A repository is no scope of its own: those
+// who work in it are asked through their team.
+func (c cohort) scope(o *observation) (kind, scope string) {
+	switch c {
+	case sameVersion:
+		return ScopeTool, o.week.Tool
+	case sameModel:
+		return ScopeModel, o.week.Model
+	case sameTeam, sameRepository:
+		return ScopeTeam, o.week.Team
+	default:
+		return "", ""
+	}
+}
+
+// cohortShare is how many of the others in a cohort moved.
+type cohortShare struct{ others, moved int64 }
+
+func (s cohortShare) share() float64 { return share(s.moved, s.others) }
+
+func (s cohortShare) finding() Finding {
+	switch {
+	case s.others < gateOthers:
+		return Unseen
+	case s.share() >= gateShare:
+		return Together
+	}
+	return NotFound
+}
+
+// diverted returns the cohort that takes a question over, if there is one whose
+// scope has a name.
+func (r *Reading) diverted(o *observation) (cohort, bool) {
+	for c := range cohorts {
+		if _, scope := c.scope(o); scope != "" && r.together[c].finding() == Together {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// gate counts those beside a subject who moved with it in signal i.
+func (p *population) gate(o *observation, i int) {
+	r := &o.readings[i]
+	for c := range cohorts {
+		key := c.key(o)
+		if key == "" {
+			continue
+		}
+		for _, other := range p.members[c][key] {
+			x := &other.readings[i]
+			if other == o || !x.Measure.measured() {
+				continue
+			}
+			r.together[c].others++
+			if x.Shift >= gateShift*r.Shift {
+				r.together[c].moved++
+			}
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package signal
+
+import (
+	"math"
+	"time"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
+)
+
+// Usage targets are counted over calendar periods, so the days of a subject are
+// added up by period. The late part of a period is its last fifth of working
+// days, Monday to Friday, and the weekends between and after them.
+
+// periodsKept is how many closed periods are remembered.
+const periodsKept = 10
+
+// target is the first one by id that counts an amount per person and is set for
+// the subject in the week; nil for none.
+func (c *Context) target(o *observation) *Target {
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		if t.Metric != WeeklyUse && t.setFor(o.week.Team, o.week.WeekStartMs) {
+			return t
+		}
+	}
+	return nil
+}
+
+// addPeriod adds the days of the week to the subject's period and closes those
+// that have ended. It returns how many did: at most seven.
+func (o *observation) addPeriod() (closed int) {
+	p := &o.state.Period
+	period, metric, target := Month, Tokens, ""
+	if t := o.all.ctx.target(o); t != nil {
+		period, metric, target = t.Period, t.Metric, t.ID
+	} else if p.Period != "" {
+		period, metric = p.Period, p.Metric // a withdrawn target leaves its period
+	}
+	if p.Period != period || p.Metric != metric {
+		*p = PeriodState{Period: period, Metric: metric, Start: periodStart(period, o.week.WeekStartMs)}
+	}
+	p.Target = target
+	for day := range int64(7) {
+		at := o.week.WeekStartMs + day*window.Day
+		if start := periodStart(period, at); start != p.Start {
+			closed += o.closePeriod(p)
+			p.begin(start)
+		}
+		o.addDay(p, at, int(day))
+	}
+	if end := o.week.WeekStartMs + window.Week; periodStart(period, end) != p.Start {
+		closed += o.closePeriod(p)
+		p.begin(periodStart(period, end))
+	}
+	return closed
+}
+
+// begin starts the next period.
+func (p *PeriodState) begin(start int64) {
+	*p = PeriodState{Target: p.Target, Period: p.Period, Metric: p.Metric, Start: start, Closed: p.Closed}
+}
+
+func (o *observation) addDay(p *PeriodState, at int64, day int) {
+	w := o.week
+	if day >= len(w.DayRequests) || day >= len(w.DayTokens) || day >= len(w.DayCostNanos) || day >= len(w.DayOutcomes) {
+		return
+	}
+	amount := w.DayTokens[day]
+	switch p.Metric {
+	case Requests:
+		amount = w.DayRequests[day]
+	case Cost:
+		amount = w.DayCostNanos[day]
+	case Tokens, WeeklyUse:
+	}
+	p.Amount += amount
+	p.Requests += w.DayRequests[day]
+	p.Outcomes += w.DayOutcomes[day]
+	end := periodEndOf(p.Period, p.Start)
+	if at >= lastWorkingDays(p.Start, end, 10) {
+		p.Last += amount
+	}
+	late := at >= lastWorkingDays(p.Start, end, 5)
+	if late {
+		p.Late += amount
+		p.LateOutcomes += w.DayOutcomes[day]
+	}
+	if w.DayRequests[day] > 0 && working(at) {
+		if late {
+			p.LateDays++
+		} else {
+			p.EarlyDays++
+		}
+	}
+}
+
+// closePeriod takes the current period into the history, if anything happened in
+// it.
+func (o *observation) closePeriod(p *PeriodState) int {
+	if p.Requests == 0 {
+		return 0
+	}
+	c := ClosedPeriod{
+		Start: p.Start, Amount: p.Amount, Requests: p.Requests,
+		LnAmount:  math.Log(float64(max(p.Amount, 0)) + 1),
+		LateLogit: shareLogit(share(p.Late, p.Amount)),
+		LateOutcomeLogit: logit(float64(max(p.LateOutcomes, 0)),
+			float64(max(p.Outcomes, p.LateOutcomes, 0))),
+		LastShare:  share(p.Last, p.Amount),
+		LateWorked: p.lateWorked(),
+	}
+	judgeBunching(o, p, &c)
+	judgeSurge(p, &c)
+	if len(p.Closed) == periodsKept {
+		p.Closed = p.Closed[1:]
+	}
+	p.Closed = append(p.Closed[:len(p.Closed):len(p.Closed)], c)
+	return 1
+}
+
+// lateWorked is the late share if a fifth of the days worked had been late ones:
+// who was away early in the period does most of it late.
+func (p *PeriodState) lateWorked() float64 {
+	if p.EarlyDays == 0 || p.LateDays == 0 {
+		return 0
+	}
+	late := 0.2 * float64(p.Late) / float64(p.LateDays)
+	early := 0.8 * float64(p.Amount-p.Late) / float64(p.EarlyDays)
+	if late+early <= 0 {
+		return 0
+	}
+	return late / (late + early)
+}
+
+// shareLogit is the logit of a share, which is kept off 0 and 1.
+func shareLogit(x float64) float64 {
+	x = min(max(x, 0.01), 0.99)
+	return math.Log(x / (1 - x))
+}
+
+// usualAmount is median and spread of ln amount over the closed periods, and of
+// the logit of their late part; known from baselineWeeks of them on.
+func (p *PeriodState) usual(of func(*ClosedPeriod) float64) (med, spreads float64, known bool) {
+	if len(p.Closed) < baselineWeeks {
+		return 0, 0, false
+	}
+	values := make([]float64, len(p.Closed))
+	for i := range p.Closed {
+		values[i] = of(&p.Closed[i])
+	}
+	med, mad := medianMAD(values)
+	return med, spread(mad, floorLog), true
+}
+
+func lnAmount(c *ClosedPeriod) float64  { return c.LnAmount }
+func lateLogit(c *ClosedPeriod) float64 { return c.LateLogit }
+
+// last is the newest closed period, nil if there is none.
+func (p *PeriodState) last() *ClosedPeriod {
+	if len(p.Closed) == 0 {
+		return nil
+	}
+	return &p.Closed[len(p.Closed)-1]
+}
+
+// periodStart returns the start of the period that holds t.
+func periodStart(p Period, t int64) int64 {
+	switch p {
+	case Month, Quarter:
+		y, m, _ := time.UnixMilli(t).UTC().Date()
+		if p == Quarter {
+			m -= (m - 1) % 3
+		}
+		return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	case Week:
+		return window.WeekStart(t)
+	default:
+		return window.WeekStart(t)
+	}
+}
+
+// periodEndOf returns the end of the period that starts at start.
+func periodEndOf(p Period, start int64) int64 {
+	switch p {
+	case Month:
+		return time.UnixMilli(start).UTC().AddDate(0, 1, 0).UnixMilli()
+	case Quarter:
+		return time.UnixMilli(start).UTC().AddDate(0, 3, 0).UnixMilli()
+	case Week:
+		return start + window.Week
+	default:
+		return start + window.Week
+	}
+}
+
+// working reports whether t is a Monday to Friday.
+func working(t int64) bool { return t-window.WeekStart(t) < 5*window.Day }
+
+// lastWorkingDays returns the start of the last nth part of the working days
+// from start to end, rounded up to whole days.
+func lastWorkingDays(start, end int64, nth int) int64 {
+	days := 0
+	for t := start; t < end; t += window.Day {
+		if working(t) {
+			days++
+		}
+	}
+	left := (days + nth - 1) / nth
+	t := end
+	for left > 0 && t > start {
+		t -= window.Day
+		if working(t) {
+			left--
+		}
+	}
+	return t
+}
