@@ -24,6 +24,9 @@ const (
 	GroupSubject = "goodhart.subject"
 	GroupTenant  = "goodhart.tenant"
 	GroupSink    = "goodhart.sink"
+	// GroupAlerter begins the names of the alerter's groups, one for each of its
+	// receivers: goodhart.alerter.<receiver>.
+	GroupAlerter = "goodhart.alerter"
 )
 
 // Topic says how a topic is created. Partition counts are the deployment's
