@@ -48,7 +48,7 @@ func causal(s *sample) Finding {
 		f.Placebo, f.PlaceboKnown = b0.value, true
 		f.Z, f.ZKnown = (b-b0.value)/math.Hypot(se, b0.standardError(nil)), true
 	}
-	f.Alarm = f.Z < -alarmZ
+	f.Alarm = f.Z < -critical(min(s.clusters, s.control.clusters))
 	return f
 }
 

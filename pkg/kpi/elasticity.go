@@ -1,6 +1,10 @@
 package kpi
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
 
 func elasticityCheck() Check {
 	return Check{
@@ -84,12 +88,18 @@ func elasticity(s *sample) Finding {
 		Value: b.value, Lo: b.value - float64(intervalZ*se), Hi: b.value + float64(intervalZ*se), Known: true, Bounded: true, N: n,
 		Placebo: b0.value, PlaceboKnown: true, Z: (b.value - b0.value) / apart, ZKnown: true,
 	}
-	if b0.value < float64(alarmZ*se0) {
+	if b0.value < float64(critical(s.clusters)*se0) {
 		f.Reason = ReasonUnrelated // what was never there cannot be lost
 		return f
 	}
-	f.Alarm = f.Z < -alarmZ
+	f.Alarm = f.Z < -critical(s.clusters)
 	return f
+}
+
+// critical returns the distance in standard errors that is exceeded by chance
+// once in a hundred times, with a standard error from so many clusters.
+func critical(clusters int) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(clusters - 1)}.Quantile(0.99)
 }
 
 // drawn returns the slope, to first order, if each cluster counted so often.

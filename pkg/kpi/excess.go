@@ -158,7 +158,7 @@ func excess(s *sample) Finding {
 	if math.IsNaN(b.value) {
 		return unknown(n, ReasonVariance)
 	}
-	if b.value < float64(alarmZ*b.standardError(nil)) {
+	if b.value < float64(critical(s.clusters)*b.standardError(nil)) {
 		return unknown(n, ReasonUnrelated)
 	}
 	once := make([]float64, s.clusters)

@@ -21,8 +21,6 @@ func shiftCheck() Check {
 type CUSUM struct {
 	K, H float64
 	S    float64
-	// Run is how many observations ago S last was 0.
-	Run int
 }
 
 // NewCUSUM returns one with the defaults.
@@ -36,10 +34,6 @@ const winsor = 4
 // anew by itself.
 func (c *CUSUM) Add(z float64) bool {
 	c.S = max(0, c.S+min(max(z, -winsor), winsor)-c.K)
-	c.Run++
-	if c.S == 0 {
-		c.Run = 0
-	}
 	return c.S > c.H
 }
 
@@ -68,21 +62,25 @@ const (
 	shiftWeeks = 8
 	// Least deviations between weeks that are believed: of logarithms, of shares.
 	floorNats, floorShare = 0.25, 0.05
-	// declared weeks around an announcement are the other checks' business.
-	declaredBefore, declaredAfter = 1, 4
 	// detectorRun is the run length of the e-detector, weeks.
 	detectorRun = 1000
 )
 
 // shift runs a CUSUM in both directions on the quantiles and the concentration of
-// usage, and an e-detector on the share of units just above the threshold. Its
-// value is the greatest S; an alarm names the series as its reason.
+// usage, and an e-detector on the share of units just above the threshold. The
+// announcement begins a new history, for what it changes is the other checks'
+// business. The value is the greatest S; an alarm names the series as its reason.
 func shift(s *sample) Finding {
-	if s.Week < shiftWeeks {
-		return unknown(s.Week+1, ReasonHistory)
+	from := 0
+	if s.Week >= s.Target.Announced {
+		from = max(0, s.Target.Announced)
 	}
-	f := Finding{Known: true, N: s.Week + 1}
-	for _, series := range s.series() {
+	n := s.Week + 1 - from
+	if n <= shiftWeeks {
+		return unknown(n, ReasonHistory)
+	}
+	f := Finding{Known: true, N: n}
+	for _, series := range s.series(from) {
 		for _, sign := range [2]float64{1, -1} {
 			c := NewCUSUM()
 			alarm := false
@@ -90,33 +88,26 @@ func shift(s *sample) Finding {
 				alarm = c.Add(sign * robustZ(series.values[:w], series.values[w], series.floor))
 			}
 			f.Value = max(f.Value, c.S)
-			if alarm && !s.declared(s.Week+1-c.Run) && !f.Alarm {
+			if alarm && !f.Alarm {
 				f.Alarm, f.Reason = true, series.name
 			}
 		}
 	}
-	near := s.near()
-	if len(near) <= shiftWeeks {
+	near := s.near(from)
+	if len(near) == 0 {
 		return f
 	}
 	mean, _ := meanVariance(near[:shiftWeeks])
 	d := EDetector{Mean: min(max(1.5*mean, 0.02), 0.5), A: detectorRun}
 	d.Bet = 0.5 / d.Mean
-	begun, alarm := 0, false
-	for w := shiftWeeks; w < len(near); w++ {
-		if alarm = d.Add(near[w]); d.M < 1 {
-			begun = w + 1
-		}
+	alarm := false
+	for _, share := range near[shiftWeeks:] {
+		alarm = d.Add(share)
 	}
-	if alarm && !s.declared(begun) && !f.Alarm {
+	if alarm && !f.Alarm {
 		f.Alarm, f.Reason = true, "just above the threshold"
 	}
 	return f
-}
-
-// declared reports whether a shift that began in a week is that of the target.
-func (s *sample) declared(week int) bool {
-	return week >= s.Target.Announced-declaredBefore && week <= s.Target.Announced+declaredAfter
 }
 
 // series is a figure of every week to the card's, and the floor of its deviation.
@@ -126,8 +117,8 @@ type series struct {
 	values []float64
 }
 
-// series returns the figures of usage per week.
-func (s *sample) series() []series {
+// series returns the figures of usage per week from one to the card's.
+func (s *sample) series(from int) []series {
 	all := []series{
 		{name: "median", floor: floorNats},
 		{name: "ninth decile", floor: floorNats},
@@ -139,7 +130,7 @@ func (s *sample) series() []series {
 	for g := range once {
 		once[g] = 1
 	}
-	for w := 0; w <= s.Week; w++ {
+	for w := from; w <= s.Week; w++ {
 		h := s.holdings(w)
 		if len(h) == 0 {
 			for k := range all { // as if nothing had changed
@@ -163,12 +154,12 @@ func (s *sample) series() []series {
 
 // near returns the share of units in the tenth above the threshold per week, of a
 // target per week on what a person uses.
-func (s *sample) near() []float64 {
+func (s *sample) near(from int) []float64 {
 	if s.Target.Metric == policy.WeeklyUse || s.Target.Threshold <= 0 || s.Target.Period != policy.Week {
 		return nil
 	}
 	var all []float64
-	for w := 0; w <= s.Week; w++ {
+	for w := from; w <= s.Week; w++ {
 		var n, in float64
 		for _, u := range s.units {
 			used, ok := s.used(u, days{7 * w, 7*w + 7})
