@@ -23,7 +23,7 @@ var configPrefix = []byte("config|")
 // meta topic keeps them for ever: events.v1 forgets, and is too long to search.
 func Configs(ctx context.Context, cl *kgo.Client) (map[string]*goodhartv1.Event, error) {
 	configs := map[string]*goodhartv1.Event{}
-	err := scan(ctx, cl, func(rec *kgo.Record) error {
+	err := scan(ctx, cl, kgo.ReadCommitted(), func(rec *kgo.Record) error {
 		tenant, ok := bytes.CutPrefix(rec.Key, configPrefix)
 		if !ok {
 			return nil

@@ -3,11 +3,14 @@ package kschema
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -24,10 +27,10 @@ func config(tenant string, version uint64) *goodhartv1.Event {
 	}
 }
 
-// publish publishes a configuration in a transaction, which is committed or not.
-func publish(t *testing.T, c *ktest.Cluster, event *goodhartv1.Event, commit kgo.TransactionEndTry) {
+// open publishes a configuration in a transaction, which end commits or not.
+func open(t *testing.T, c *ktest.Cluster, event *goodhartv1.Event) (end func(kgo.TransactionEndTry) error) {
 	t.Helper()
-	cl := c.Client(t, kgo.TransactionalID("publish"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl := c.Client(t, kgo.TransactionalID(event.Tenant), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	records, err := ConfigRecords(event, tenantPartitions)
 	if err == nil {
 		err = cl.BeginTransaction()
@@ -35,10 +38,15 @@ func publish(t *testing.T, c *ktest.Cluster, event *goodhartv1.Event, commit kgo
 	if err == nil {
 		err = cl.ProduceSync(t.Context(), records...).FirstErr()
 	}
-	if err == nil {
-		err = cl.EndTransaction(t.Context(), commit)
-	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	return func(how kgo.TransactionEndTry) error { return cl.EndTransaction(t.Context(), how) }
+}
+
+func publish(t *testing.T, c *ktest.Cluster, event *goodhartv1.Event, how kgo.TransactionEndTry) {
+	t.Helper()
+	if err := open(t, c, event)(how); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,6 +88,48 @@ func testConfigs(t *testing.T, c *ktest.Cluster) {
 	layout, err := Load(t.Context(), cl)
 	if err != nil || layout.Generation != 1 || layout.Partitions(schemas.TopicEvents) != tenantPartitions {
 		t.Errorf("%+v, %v", layout, err)
+	}
+}
+
+// reading calls fetched when its client reads for the first time.
+type reading struct {
+	once    sync.Once
+	fetched func()
+}
+
+func (r *reading) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == kmsg.Fetch.Int16() {
+		r.once.Do(r.fetched)
+	}
+}
+
+// What is committed behind a transaction that is still open is waited for: else
+// its version would be given again. The layout needs no waiting.
+func TestConfigsBehindAnOpenTransaction(t *testing.T) {
+	ktest.Each(t, testConfigsBehindAnOpenTransaction)
+}
+
+func testConfigsBehindAnOpenTransaction(t *testing.T, c *ktest.Cluster) {
+	cl := c.Client(t)
+	opt := Options{Counts: Counts{Events: tenantPartitions, Facts: 1, Features: 1, Dead: 1}, Replication: c.Replication}
+	if _, err := Migrate(t.Context(), cl, opt); err != nil {
+		t.Fatal(err)
+	}
+	end := open(t, c, config("beta", 1))
+	publish(t, c, config("acme", 1), kgo.TryCommit)
+	if _, err := Read(t.Context(), cl); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	reader := c.Client(t, kgo.WithHooks(&reading{fetched: func() {
+		go func() { ended <- end(kgo.TryAbort) }()
+	}}))
+	got := versions(t, reader)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]uint64{"acme": 1}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 

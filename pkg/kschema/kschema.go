@@ -221,7 +221,7 @@ func record(ctx context.Context, cl *kgo.Client, counts Counts) error {
 func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 	// The first record of a generation wins, so that two migrations at once agree.
 	var meta *goodhartv1.Meta
-	err := scan(ctx, cl, func(rec *kgo.Record) error {
+	err := scan(ctx, cl, kgo.ReadUncommitted(), func(rec *kgo.Record) error {
 		if !bytes.Equal(rec.Key, metaKey) {
 			return nil
 		}
@@ -247,10 +247,10 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 	return layout, nil
 }
 
-// scan calls apply with the committed records of the meta topic, up to its end
-// of now: it waits for transactions that are open. ErrNoMeta means that there is
-// no topic, or nothing in it.
-func scan(ctx context.Context, cl *kgo.Client, apply func(*kgo.Record) error) error {
+// scan calls apply with the records of the meta topic, up to its end of now: for
+// committed ones it waits until transactions that are open have ended. ErrNoMeta
+// means that there is no topic, or nothing in it.
+func scan(ctx context.Context, cl *kgo.Client, which kgo.IsolationLevel, apply func(*kgo.Record) error) error {
 	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, schemas.TopicMeta)
 	if err != nil {
 		return fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, err)
@@ -264,7 +264,7 @@ func scan(ctx context.Context, cl *kgo.Client, apply func(*kgo.Record) error) er
 	}
 	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
-	}), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...) // the last offset may be a control record's
+	}), kgo.FetchIsolationLevel(which), kgo.KeepControlRecords())...) // the last offset may be a control record's
 	if err != nil {
 		return fmt.Errorf("open reader: %w", err)
 	}

@@ -49,7 +49,9 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type properties map[string]struct{ Items struct{ Properties map[string]any } }
+	type properties map[string]struct {
+		Items struct{ Properties map[string]any }
+	}
 	var schema struct{ Properties properties }
 	if err := json.Unmarshal(raw, &schema); err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func transact(ctx context.Context, cl *kgo.Client, records []*kgo.Record) error 
 // conflict names the errors of a producer whose transactional id somebody else
 // has taken.
 func conflict(err error) error {
-	for _, fenced := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch} {
+	for _, fenced := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
 		if errors.Is(err, fenced) {
 			return ErrConflict
 		}

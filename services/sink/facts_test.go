@@ -119,7 +119,7 @@ func tallyFact() *goodhartv1.Fact {
 
 func configFact(tenant string) *goodhartv1.Fact {
 	e := someEvent(goodhartv1.EventKind_EVENT_KIND_CONFIG)
-	e.Tenant = tenant
+	e.Tenant, e.TimeMs = tenant, 0
 	e.Config = &goodhartv1.Config{Version: 4, Document: []byte(`{"teams":[]}`)}
 	return someFact(goodhartv1.FactKind_FACT_KIND_CONFIG, e)
 }

@@ -120,15 +120,15 @@ func (c *configRows) add(f *goodhartv1.Fact) *reject {
 	switch {
 	case conf == nil:
 		return missing("event.config")
-	case !storable(e.TimeMs):
-		return badTime("event.time_ms", e.TimeMs)
+	case !storable(e.ReceivedMs): // it has no event time
+		return badTime("event.received_ms", e.ReceivedMs)
 	case schemas.Partition([]byte(e.Tenant), c.partitions) != c.partition:
 		return nil
 	}
 	c.tenant.Append(e.Tenant)
 	c.version.Append(conf.Version)
 	c.document.Append(string(conf.Document))
-	c.eventTime.Append(e.TimeMs)
+	c.eventTime.Append(e.ReceivedMs)
 	c.acceptedAt.Append(f.AcceptedMs)
 	c.End()
 	return nil
