@@ -51,9 +51,9 @@ type Curve struct {
 	Rows, Units int
 	// Outcomes are those of the rows, weighted.
 	Outcomes float64
-	// Dispersion is by how much the totals of the units scatter about the curve,
-	// as a multiple of what chance does. The likelihood is divided by it: the
-	// weeks of a unit repeat each other.
+	// Dispersion is by how much the totals of the units scatter about a first fit,
+	// as a multiple of what chance does. The likelihood is divided by it, because
+	// the weeks of a unit repeat each other.
 	Dispersion float64
 	// How well the curve is known: the variance of the logarithm of its scale,
 	// which is independent of the rest; the variances of Share and Exponent and
@@ -128,16 +128,12 @@ func FitCurve(rows []Row) (c Curve, ok bool) {
 	if total <= 0 {
 		return Curve{}, false
 	}
-	for range 2 { // the second time with the dispersion that the first has shown
-		c = f.search()
-		c.Reference, c.Rows, c.Outcomes, c.LinkedOnly = reference, len(rows), total, f.linked
-		c.Base = total * (1 - c.Share) / sumProduct(f.weight, f.heads)
-		if c.Share > 0 {
-			c.Slope = total * c.Share / f.spendSum
-		}
-		c.Dispersion, c.Units = c.scatter(rows)
-		f.dispersion = c.Dispersion
-	}
+	// The likelihood is divided by the dispersion that a first fit shows.
+	first := f.curve(total, reference)
+	var units int
+	f.dispersion, units = first.scatter(rows)
+	c = f.curve(total, reference)
+	c.Rows, c.Units, c.Outcomes, c.LinkedOnly, c.Dispersion = len(rows), units, total, f.linked, f.dispersion
 	f.uncertainty(&c)
 	return c, true
 }
@@ -173,6 +169,17 @@ func newFit(rows []Row) (f *fit, reference float64) {
 	}
 	f.spend = make([]float64, len(rows))
 	return f, reference
+}
+
+// curve is the one of largest posterior probability at the dispersion.
+func (f *fit) curve(outcomes, reference float64) Curve {
+	c := f.search()
+	c.Reference = reference
+	c.Base = outcomes * (1 - c.Share) / sumProduct(f.weight, f.heads)
+	if c.Share > 0 {
+		c.Slope = outcomes * c.Share / f.spendSum
+	}
+	return c
 }
 
 // search returns the Exponent and the Share of largest posterior probability, and
@@ -332,7 +339,7 @@ func (f *fit) uncertainty(c *Curve) {
 // scatter compares the totals of the units with the curve; at least 1.
 func (c *Curve) scatter(rows []Row) (phi float64, units int) {
 	parameters := 3
-	if c.LinkedOnly {
+	if rows[0].Block.LinkedOnly {
 		parameters = 2
 	}
 	chi := 0.0

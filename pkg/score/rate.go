@@ -1,6 +1,11 @@
 package score
 
-import "gonum.org/v1/gonum/mathext"
+import (
+	"cmp"
+	"slices"
+
+	"gonum.org/v1/gonum/mathext"
+)
 
 // Trials is how many of N came out in one way, such as accepted edits of all, or
 // abandoned sessions of all: 0 ≤ K ≤ N.
@@ -19,8 +24,10 @@ const (
 // PeerRate returns how rates differ among peers, from the trials of each, and
 // whether any are known. The mean is that of all trials together; the weight
 // A + B follows by moments from the spread that chance does not explain, held
-// between 4 and 40 trials.
+// between 4 and 40 trials. The order of the peers does not matter.
 func PeerRate(peers []Trials) (Beta, bool) {
+	peers = slices.Clone(peers)
+	slices.SortFunc(peers, func(a, b Trials) int { return cmp.Or(cmp.Compare(a.N, b.N), cmp.Compare(a.K, b.K)) })
 	var k, n int64
 	units := 0
 	for _, t := range peers {
