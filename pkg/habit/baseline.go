@@ -66,18 +66,18 @@ func statistic(s goodhartv1.Statistic, k *goodhartv1.Week) (int64, bool) {
 	case goodhartv1.Statistic_STATISTIC_PROMPT:
 		return mean(k.PromptLnSum, k.PromptRequests)
 	case goodhartv1.Statistic_STATISTIC_REPEATED:
-		return share(k.RepeatedTokens, k.PairTokens)
+		return ratio(k.RepeatedTokens, k.PairTokens)
 	case goodhartv1.Statistic_STATISTIC_HOURS:
 		return hoursUsed(k.Hours) * 1e6, k.Requests > 0
 	case goodhartv1.Statistic_STATISTIC_CONCURRENCY:
-		return share(k.BusyMs, k.UnionMs)
+		return ratio(k.BusyMs, k.UnionMs)
 	case goodhartv1.Statistic_STATISTIC_CACHE:
-		return share(k.CacheTurnReadTokens, k.CacheTurnInputTokens)
+		return ratio(k.CacheTurnReadTokens, k.CacheTurnInputTokens)
 	case goodhartv1.Statistic_STATISTIC_PRICE:
 		// ln of nano-USD per million tokens.
 		return ln(k.CostNanos) - ln(tokens) + lnMillion, k.CostNanos > 0 && tokens > 0 && k.UnpricedRequests == 0
 	case goodhartv1.Statistic_STATISTIC_SINKLESS:
-		return share(k.SinklessCostNanos, k.SessionCostNanos)
+		return ratio(k.SinklessCostNanos, k.SessionCostNanos)
 	case goodhartv1.Statistic_STATISTIC_REQUESTS:
 		return ln(k.Requests), k.Requests > 0
 	default:
@@ -95,8 +95,8 @@ func mean(sum, n int64) (int64, bool) {
 	return int64(math.Round(float64(sum) / float64(n))), true
 }
 
-// share is a/b in millionths.
-func share(a, b int64) (int64, bool) {
+// ratio is a/b in millionths.
+func ratio(a, b int64) (int64, bool) {
 	if b <= 0 {
 		return 0, false
 	}

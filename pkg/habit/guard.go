@@ -39,48 +39,67 @@ var watch = [...]struct {
 	{goodhartv1.GuardMetric_GUARD_METRIC_COST, 5 * window.Minute, 3_000_000_000},
 }
 
-// guards of a subject, in the order of watch.
-type guards [len(watch)]guard
+// guards of a subject, in the order of watch. What every record needs lies
+// together.
+type guards struct {
+	now    [len(watch)]pane
+	usual  [len(watch)]octaves // values of active panes
+	alarms [len(watch)]alarm
+	open   int
+}
 
-// guard is one of them.
-type guard struct {
-	start, value int64 // the newest pane
-	panes        octaves
-	open         bool
-	opened       int64 // start of the first pane that crossed
-	crossed      int64 // end of the last
+// pane is the newest pane of a guard.
+type pane struct{ start, value, threshold int64 }
+
+// alarm is a guard that has crossed: the start of the first pane that did, and the
+// end of the last.
+type alarm struct {
+	open            bool
+	opened, crossed int64
 }
 
 // add adds a record and appends what crosses with it. A record older than the
 // newest pane is left out: it says nothing about now.
 func (gs *guards) add(u *Use, w int64, out []*goodhartv1.Guard) []*goodhartv1.Guard {
-	for i := range gs {
-		g, watched := &gs[i], &watch[i]
+	for i := range gs.now {
+		p, watched := &gs.now[i], &watch[i]
 		n := measure(u, watched.metric)
-		start := window.Floor(u.TimeMs, watched.width)
-		if n <= 0 || start < g.start {
+		if n <= 0 || u.TimeMs < p.start {
 			continue
 		}
-		if start > g.start {
-			g.close()
-			g.start, g.value = start, 0
+		if p.threshold == 0 || u.TimeMs >= p.start+watched.width {
+			gs.turn(i, window.Floor(u.TimeMs, watched.width))
 		}
-		g.value += n
-		threshold := g.threshold(i)
-		end := start + watched.width
-		if g.value <= threshold || end+calmFor <= w {
-			continue
+		p.value += n
+		if p.value > p.threshold && p.start+watched.width+calmFor > w {
+			out = gs.cross(i, u, out)
 		}
-		g.crossed = end
-		if g.open {
-			continue
-		}
-		g.open, g.opened = true, start
-		said := g.say(i)
-		said.Team, said.Tool, said.Model, said.Credential = string(u.Team), string(u.Tool), string(u.Model), string(u.Credential)
-		out = append(out, said)
 	}
 	return out
+}
+
+// turn begins a pane. The one before becomes part of what is usual, unless it is
+// not.
+func (gs *guards) turn(i int, start int64) {
+	p, a := &gs.now[i], &gs.alarms[i]
+	if p.value > 0 && (!a.open || p.start-a.opened > newUsual) {
+		gs.usual[i].add(p.value)
+	}
+	*p = pane{start: start, threshold: gs.threshold(i)}
+}
+
+// cross notes a crossing, and states the first.
+func (gs *guards) cross(i int, u *Use, out []*goodhartv1.Guard) []*goodhartv1.Guard {
+	p, a := &gs.now[i], &gs.alarms[i]
+	a.crossed = p.start + watch[i].width
+	if a.open {
+		return out
+	}
+	a.open, a.opened = true, p.start
+	gs.open++
+	said := gs.say(i)
+	said.Team, said.Tool, said.Model, said.Credential = string(u.Team), string(u.Tool), string(u.Model), string(u.Credential)
+	return append(out, said)
 }
 
 func measure(u *Use, metric goodhartv1.GuardMetric) int64 {
@@ -97,29 +116,23 @@ func measure(u *Use, metric goodhartv1.GuardMetric) int64 {
 	}
 }
 
-// close takes the pane into what is usual, unless the rate is not.
-func (g *guard) close() {
-	if g.value > 0 && (!g.open || g.start-g.opened > newUsual) {
-		g.panes.add(g.value)
+// threshold is above what a pane crosses, from what is usual.
+func (gs *guards) threshold(i int) int64 {
+	if gs.usual[i].total >= guardHistory {
+		return max(watch[i].floor, guardFactor*gs.usual[i].quantile(99))
 	}
-}
-
-// threshold is above what a pane crosses.
-func (g *guard) threshold(i int) int64 {
-	if g.panes.total < guardHistory {
-		if watch[i].metric == goodhartv1.GuardMetric_GUARD_METRIC_COST && watch[i].width == 5*window.Minute {
-			return firstSpend
-		}
-		return math.MaxInt64
+	if watch[i].metric == goodhartv1.GuardMetric_GUARD_METRIC_COST && watch[i].width == 5*window.Minute {
+		return firstSpend
 	}
-	return max(watch[i].floor, guardFactor*g.panes.quantile(99))
+	return math.MaxInt64
 }
 
 // say states the pane of now.
-func (g *guard) say(i int) *goodhartv1.Guard {
+func (gs *guards) say(i int) *goodhartv1.Guard {
+	p := &gs.now[i]
 	return &goodhartv1.Guard{
-		Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: g.start, Value: g.value,
-		P99: g.panes.quantile(99), Threshold: g.threshold(i), Panes: int64(g.panes.total),
+		Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: p.start, Value: p.value,
+		P99: gs.usual[i].quantile(99), Threshold: p.threshold, Panes: int64(gs.usual[i].total),
 	}
 }
 
@@ -127,9 +140,12 @@ func (g *guard) say(i int) *goodhartv1.Guard {
 // none.
 func (gs *guards) next() int64 {
 	next := int64(math.MaxInt64)
-	for i := range gs {
-		if gs[i].open {
-			next = min(next, gs[i].crossed+calmFor)
+	if gs.open == 0 {
+		return next
+	}
+	for i := range gs.alarms {
+		if gs.alarms[i].open {
+			next = min(next, gs.alarms[i].crossed+calmFor)
 		}
 	}
 	return next
@@ -137,15 +153,40 @@ func (gs *guards) next() int64 {
 
 // end appends the guards whose rate has been usual for long enough.
 func (gs *guards) end(due int64, out []*goodhartv1.Guard) []*goodhartv1.Guard {
-	for i := range gs {
-		g := &gs[i]
-		if !g.open || g.crossed+calmFor > due {
+	for i := range gs.alarms {
+		a := &gs.alarms[i]
+		if !a.open || a.crossed+calmFor > due {
 			continue
 		}
-		g.open = false
-		said := g.say(i)
+		a.open = false
+		gs.open--
+		said := gs.say(i)
 		said.Ended = true
 		out = append(out, said)
 	}
 	return out
+}
+
+func (gs *guards) save() []*goodhartv1.HabitGuard {
+	var saved []*goodhartv1.HabitGuard
+	for i, p := range gs.now {
+		a := gs.alarms[i]
+		saved = append(saved, &goodhartv1.HabitGuard{
+			Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: p.start, Value: p.value, Threshold: p.threshold,
+			Panes: gs.usual[i].save(), Open: a.open, OpenedMs: a.opened, CrossedMs: a.crossed,
+		})
+	}
+	return saved
+}
+
+// load takes over what was saved; there may be fewer guards than now.
+func (gs *guards) load(saved []*goodhartv1.HabitGuard) {
+	for i, g := range saved {
+		gs.now[i] = pane{start: g.PaneStartMs, value: g.Value, threshold: g.Threshold}
+		gs.usual[i] = loadOctaves(g.Panes)
+		gs.alarms[i] = alarm{open: g.Open, opened: g.OpenedMs, crossed: g.CrossedMs}
+		if g.Open {
+			gs.open++
+		}
+	}
 }

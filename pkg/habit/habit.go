@@ -44,15 +44,15 @@ type Habit struct {
 	last     int64
 	weeks    []*week
 	sessions []session
-	rings    [statistics]ring
-	pairs    pairs
-	outputs  octaves
-	before   favourites
-	guards   guards
 	overlap  overlap
+	guards   guards
+	outputs  octaves
+	pairs    pairs
 	// reports: its tools say when a session leaves something behind, so that one of
 	// which none does left nothing.
 	reports bool
+	before  favourites
+	rings   [statistics]ring
 }
 
 // favourites are what a week used most.

@@ -30,13 +30,7 @@ func (h *Habit) Save() *goodhartv1.Habit {
 			m.Pairs = append(m.Pairs, h.pairs.sets[i][:]...)
 		}
 	}
-	for i := range h.guards {
-		g := &h.guards[i]
-		m.Guards = append(m.Guards, &goodhartv1.HabitGuard{
-			Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: g.start, Value: g.value, Panes: g.panes.save(),
-			Open: g.open, CrossedMs: g.crossed, OpenedMs: g.opened,
-		})
-	}
+	m.Guards = h.guards.save()
 	return m
 }
 
@@ -102,12 +96,7 @@ func Load(m *goodhartv1.Habit) (*Habit, error) {
 			h.pairs.sets[i/pairWays][i%pairWays] = e
 		}
 	}
-	for i, g := range m.Guards {
-		h.guards[i] = guard{
-			start: g.PaneStartMs, value: g.Value, panes: loadOctaves(g.Panes),
-			open: g.Open, crossed: g.CrossedMs, opened: g.OpenedMs,
-		}
-	}
+	h.guards.load(m.Guards)
 	return h, nil
 }
 

@@ -23,6 +23,10 @@ func (h *Habit) state(k *week) *goodhartv1.Week {
 	s.DayCostNanos, s.DayOutcomes = k.dayCost[:], k.dayOutcomes[:]
 	s.Repeats = top(s.Repeats)
 	k.stateTiming()
+	for i, name := range k.models.names {
+		m := k.models.at(i)
+		s.Models = append(s.Models, &goodhartv1.ModelUse{Model: name, Requests: m.requests, Tokens: m.tokens, CostNanos: m.costNano})
+	}
 	slices.SortFunc(s.Models, func(a, b *goodhartv1.ModelUse) int {
 		return cmp.Or(cmp.Compare(b.Tokens, a.Tokens), cmp.Compare(a.Model, b.Model))
 	})

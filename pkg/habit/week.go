@@ -18,13 +18,13 @@ type week struct {
 	sums *goodhartv1.Week
 	due  int64
 
+	dayRequests, dayTokens, dayCost, dayOutcomes [days]int64
+
 	teams, tools, toolVersions, models, repositories tally
 
-	requestsByHour [hours]uint32
-	gaps           [days]gaps
 	phases         [periods]phase
-
-	dayRequests, dayTokens, dayCost, dayOutcomes [days]int64
+	gaps           [days]gaps
+	requestsByHour [hours]uint32
 }
 
 func newWeek(start int64, offset int32, due int64) *week {
@@ -57,7 +57,13 @@ func (k *week) add(u *Use) {
 	day := hour / 24
 	k.dayTokens[day] += u.tokens()
 	k.dayCost[day] += u.CostNanos
-	use(s, u)
+	if m := k.models.of(u.Model); m != nil {
+		m.tokens += u.tokens()
+		m.costNano += u.CostNanos
+		if u.Request {
+			m.requests++
+		}
+	}
 	if !u.Request {
 		return
 	}
@@ -70,33 +76,8 @@ func (k *week) add(u *Use) {
 	k.teams.add(u.Team)
 	k.tools.add(u.Tool)
 	k.toolVersions.add(u.ToolVersion)
-	k.models.add(u.Model)
 	k.repositories.add(u.Repository)
 	k.content(u)
-}
-
-// use adds a record to the model's share. What comes after eight models is in the
-// sums alone.
-func use(s *goodhartv1.Week, u *Use) {
-	for _, m := range s.Models {
-		if m.Model == string(u.Model) {
-			addUse(m, u)
-			return
-		}
-	}
-	if len(s.Models) < maxNames {
-		m := &goodhartv1.ModelUse{Model: string(u.Model)}
-		s.Models = append(s.Models, m)
-		addUse(m, u)
-	}
-}
-
-func addUse(m *goodhartv1.ModelUse, u *Use) {
-	if u.Request {
-		m.Requests++
-	}
-	m.Tokens += u.tokens()
-	m.CostNanos += u.CostNanos
 }
 
 // content adds what says how a request was put.

@@ -43,8 +43,8 @@ func newPath(b *testing.B) *path {
 	b.Helper()
 	bin, library := binaries(b)
 	p := &path{fleet: &fleet{dir: b.TempDir(), bin: bin}}
-	p.at = p.fleet.deploy(b, library, "{events: 8, facts: 8, features: 4, dead: 1}", map[string]string{
-		"collector": "tick_interval: 200ms\n", "sink": "max_age: 500ms\n",
+	p.at = p.fleet.deploy(b, library, "{events: 4, facts: 4, features: 2, dead: 1}", map[string]string{
+		"collector": "tick_interval: 1s\n", "sink": "max_age: 500ms\n",
 	})
 	p.load = &load{url: "http://" + p.at.collector + "/v1/logs", secret: p.at.secret, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	ctx, cancel := context.WithCancel(b.Context())
@@ -139,7 +139,7 @@ func BenchmarkSustained(b *testing.B) {
 	defer cancel()
 	var senders sync.WaitGroup
 	senders.Go(func() {
-		p.load.run(ctx, b, 4, func(ctx context.Context) bool {
+		p.load.run(ctx, b, 16, func(ctx context.Context) bool {
 			return pause(ctx, func() bool { return p.load.accepted.Load()-p.rows.Load() < backlog })
 		})
 	})

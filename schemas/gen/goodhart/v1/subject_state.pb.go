@@ -497,11 +497,13 @@ func (x *HabitWeek) GetPhases() []int64 {
 	return nil
 }
 
-// HabitCount is how many requests had a name.
+// HabitCount is how many requests had a name; of models, what they used as well.
 type HabitCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Requests      int64                  `protobuf:"varint,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	Tokens        int64                  `protobuf:"varint,3,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	CostNanos     int64                  `protobuf:"varint,4,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,6 +548,20 @@ func (x *HabitCount) GetName() string {
 func (x *HabitCount) GetRequests() int64 {
 	if x != nil {
 		return x.Requests
+	}
+	return 0
+}
+
+func (x *HabitCount) GetTokens() int64 {
+	if x != nil {
+		return x.Tokens
+	}
+	return 0
+}
+
+func (x *HabitCount) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
 	}
 	return 0
 }
@@ -793,9 +809,11 @@ type HabitGuard struct {
 	// Values of active panes, counts by octave.
 	Panes []uint32 `protobuf:"varint,5,rep,packed,name=panes,proto3" json:"panes,omitempty"`
 	// It has crossed; when the last pane that crossed ended, and the first began.
-	Open          bool  `protobuf:"varint,6,opt,name=open,proto3" json:"open,omitempty"`
-	CrossedMs     int64 `protobuf:"varint,7,opt,name=crossed_ms,json=crossedMs,proto3" json:"crossed_ms,omitempty"`
-	OpenedMs      int64 `protobuf:"varint,8,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
+	Open      bool  `protobuf:"varint,6,opt,name=open,proto3" json:"open,omitempty"`
+	CrossedMs int64 `protobuf:"varint,7,opt,name=crossed_ms,json=crossedMs,proto3" json:"crossed_ms,omitempty"`
+	OpenedMs  int64 `protobuf:"varint,8,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
+	// Of the pane, fixed when it began.
+	Threshold     int64 `protobuf:"varint,9,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -882,6 +900,13 @@ func (x *HabitGuard) GetCrossedMs() int64 {
 func (x *HabitGuard) GetOpenedMs() int64 {
 	if x != nil {
 		return x.OpenedMs
+	}
+	return 0
+}
+
+func (x *HabitGuard) GetThreshold() int64 {
+	if x != nil {
+		return x.Threshold
 	}
 	return 0
 }
@@ -1024,11 +1049,14 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\rhour_requests\x18\b \x03(\rR\fhourRequests\x12*\n" +
 	"\x04gaps\x18\t \x03(\v2\x16.goodhart.v1.HabitGapsR\x04gaps\x12\x16\n" +
 	"\x06phases\x18\n" +
-	" \x03(\x12R\x06phases\"<\n" +
+	" \x03(\x12R\x06phases\"s\n" +
 	"\n" +
 	"HabitCount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
-	"\brequests\x18\x02 \x01(\x03R\brequests\"d\n" +
+	"\brequests\x18\x02 \x01(\x03R\brequests\x12\x16\n" +
+	"\x06tokens\x18\x03 \x01(\x03R\x06tokens\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x04 \x01(\x03R\tcostNanos\"d\n" +
 	"\tHabitGaps\x12\x17\n" +
 	"\alast_ms\x18\x01 \x01(\x03R\x06lastMs\x12\x12\n" +
 	"\x04gaps\x18\x02 \x01(\x03R\x04gaps\x12\x10\n" +
@@ -1049,7 +1077,7 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\x0elong_output_ms\x18\n" +
 	" \x01(\x03R\flongOutputMs\"#\n" +
 	"\tHabitRing\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\x11R\x06values\"\xf7\x01\n" +
+	"\x06values\x18\x01 \x03(\x11R\x06values\"\x95\x02\n" +
 	"\n" +
 	"HabitGuard\x120\n" +
 	"\x06metric\x18\x01 \x01(\x0e2\x18.goodhart.v1.GuardMetricR\x06metric\x12\x17\n" +
@@ -1060,7 +1088,8 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\x04open\x18\x06 \x01(\bR\x04open\x12\x1d\n" +
 	"\n" +
 	"crossed_ms\x18\a \x01(\x03R\tcrossedMs\x12\x1b\n" +
-	"\topened_ms\x18\b \x01(\x03R\bopenedMs\"\xd2\x01\n" +
+	"\topened_ms\x18\b \x01(\x03R\bopenedMs\x12\x1c\n" +
+	"\tthreshold\x18\t \x01(\x03R\tthreshold\"\xd2\x01\n" +
 	"\vSubjectPane\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12\x14\n" +
