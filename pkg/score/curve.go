@@ -197,7 +197,7 @@ func (f *fit) search() Curve {
 	lo, hi := max(leastExponent, at-step), min(mostExponent, at+step)
 	left, right := hi-float64(golden*(hi-lo)), lo+float64(golden*(hi-lo))
 	atLeft, atRight := f.profile(left), f.profile(right)
-	for range 32 { // to 1e-8
+	for range 24 { // to a millionth
 		if atLeft >= atRight {
 			hi, right, atRight = right, left, atLeft
 			left = hi - float64(golden*(hi-lo))

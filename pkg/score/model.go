@@ -27,8 +27,8 @@ type Model struct {
 	// Due is what could have been given of the credit for each week.
 	Due []Due
 	// Curves are sorted: those for all outcomes before those for linked ones, and
-	// of either kind the pooled one first, then by role. There is none for fewer
-	// than three units.
+	// of either kind the pooled one first, then by role, if there are several.
+	// There is none for fewer than three units.
 	Curves []Curve
 	// Dispersion is by how much the weeks of a unit scatter about its own mean,
 	// as a multiple of what chance does: the variance of a count is so many times
@@ -156,7 +156,9 @@ func (m *Model) fit(rows []Row) {
 			for at < len(alike) && alike[at].Block.Role == role {
 				at++
 			}
-			m.fitPeers(alike[from:at], role, false)
+			if at-from < len(alike) { // else it is the pooled one
+				m.fitPeers(alike[from:at], role, false)
+			}
 		}
 	}
 }

