@@ -128,9 +128,6 @@ func (p *Policy) TargetsAt(ms int64) []*Target {
 // its credential, else of its conversation, else of its subject.
 func (p *Policy) Automated(at Place) (Automation, bool) {
 	for _, key := range [...]Place{{Credential: at.Credential}, {Conversation: at.Conversation}, {Subject: at.Subject}} {
-		if key == (Place{}) {
-			continue
-		}
 		if a, ok := get(p.index.automation, key); ok {
 			return a, true
 		}

@@ -87,7 +87,9 @@ func TestProblems(t *testing.T) {
 	const one = "want exactly one"
 	f(inSchema, `"automation":[{"id":"x"}]`, "automation[0]: 0 of credential, conversation, subject: "+one)
 	f(inSchema, `"automation":[{"id":"x","credential":"k","conversation":"c"}]`, "automation[0]: 2 of credential, conversation, subject: "+one)
-	f(inSchema, `"automation":[{"id":"x","subject":"ada"}]`, `automation[0].subject: "ada": want a pseudonym: p_, a_, s_ or k_ and 32 hex digits`)
+	for _, name := range []string{"ada", "p_0123", "x_" + ada[2:], "pa_" + ada[2:], "p_" + strings.ToUpper(ada[2:])} {
+		f(inSchema, `"automation":[{"id":"x","subject":"`+name+`"}]`, `automation[0].subject: "`+name+`": want a pseudonym: p_, a_, s_ or k_ and 32 hex digits`)
+	}
 	f(beyondSchema, `"automation":[{"id":"x","credential":"k"},{"id":"y","credential":"k"}]`, "automation[1]: credential k: given twice, first at automation[0]")
 	for _, cron := range []string{"0 2 * *", "60 2 * * *", "0 24 * * *", "0 0 0 * *", "0 0 * 13 *", "0 0 * * 8", "*/0 * * * *", "5-3 * * * *", "1,, * * * *", "+1 * * * *"} {
 		beyond := cron != "0 2 * *" && cron != "+1 * * * *"
