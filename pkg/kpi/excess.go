@@ -98,12 +98,13 @@ func (x *exchange) level(b float64, times []float64) float64 {
 		})
 		least = min(least, lines[k].residuals)
 	}
+	least = max(least, 1e-9) // a perfect fit has no noise to weigh by
 	var units, sum, weights float64
 	for i := range x.changes {
 		units += times[x.changes[i].cluster]
 	}
 	for k := range lines {
-		likelihood := math.Exp(-(lines[k].residuals - least) / (2 * least / units))
+		likelihood := math.Exp(min(0, least-lines[k].residuals) * units / (2 * least))
 		sum += float64(likelihood * lines[k].intercept)
 		weights += likelihood
 	}
