@@ -33,11 +33,11 @@ func TestPeerRate(t *testing.T) {
 		t.Error("a rate is known without a trial")
 	}
 	rng := rand.New(rand.NewPCG(2, 2))
-	f := func(name string, draw func() float64, lo, hi float64) {
+	f := func(name string, trials int64, draw func() float64, lo, hi float64) {
 		t.Helper()
 		peers := make([]Trials, 400)
 		for i := range peers {
-			n := 20 + rng.Int64N(80)
+			n := trials + rng.Int64N(4*trials)
 			peers[i] = Trials{int64(distuv.Binomial{N: float64(n), P: draw(), Src: rng}.Rand()), n}
 		}
 		b, ok := PeerRate(peers)
@@ -49,9 +49,10 @@ func TestPeerRate(t *testing.T) {
 			t.Errorf("%s: another order gives %+v, want %+v", name, again, b)
 		}
 	}
-	f("alike", func() float64 { return 0.3 }, 40, 40)
-	f("all or nothing", func() float64 { return float64(rng.IntN(2)) }, 4, 4)
-	f("between", func() float64 { return distuv.Beta{Alpha: 3, Beta: 9, Src: rng}.Rand() }, 9, 15)
+	f("alike", 2, func() float64 { return 0.3 }, 40, 40)
+	f("all but alike", 200, func() float64 { return distuv.Beta{Alpha: 60, Beta: 60, Src: rng}.Rand() }, 40, 40)
+	f("all or nothing", 20, func() float64 { return float64(rng.IntN(2)) }, 4, 4)
+	f("between", 20, func() float64 { return distuv.Beta{Alpha: 3, Beta: 9, Src: rng}.Rand() }, 9, 15)
 	for _, k := range []int64{0, 50} {
 		b, ok := PeerRate([]Trials{{k, 50}, {k, 50}})
 		if !ok || b.A <= 0 || b.B <= 0 {

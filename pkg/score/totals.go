@@ -1,7 +1,11 @@
 // Package score turns what a scope did in a window into the figures that are
-// published, and renders them as JSON. It is pure integer arithmetic: a share is
-// rounded from integers, never from a float, so the same totals give the same
-// bytes on every machine.
+// published, and renders them as JSON. It is pure.
+//
+// Rolling figures and group sizes are integer arithmetic: a share is rounded from
+// integers, never from a float, so the same totals give the same bytes on every
+// machine. Efficiency compares what a unit achieved with what its peers achieve at
+// the same spend: a Model learns from the past, and its Assess scores a window.
+// Floats begin after the integer sums of blocks, and are summed in a fixed order.
 //
 // Unknown is never zero: a figure whose inputs are unknown is null.
 package score
