@@ -17,7 +17,7 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// tenantPartitions are fewer than the tenants.
+// tenantPartitions: globex has one, all others have the other.
 const tenantPartitions = 2
 
 func config(tenant string, version uint64) *goodhartv1.Event {
@@ -79,10 +79,10 @@ func testConfigs(t *testing.T, c *ktest.Cluster) {
 		t.Fatal(err)
 	}
 	publish(t, c, config("acme", 1), kgo.TryCommit)
-	publish(t, c, config("beta", 1), kgo.TryCommit)
+	publish(t, c, config("globex", 1), kgo.TryCommit)
 	publish(t, c, config("acme", 2), kgo.TryCommit)
 	publish(t, c, config("acme", 3), kgo.TryAbort)
-	if diff := cmp.Diff(map[string]uint64{"acme": 2, "beta": 1}, versions(t, cl)); diff != "" {
+	if diff := cmp.Diff(map[string]uint64{"acme": 2, "globex": 1}, versions(t, cl)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	layout, err := Load(t.Context(), cl)
@@ -91,13 +91,13 @@ func testConfigs(t *testing.T, c *ktest.Cluster) {
 	}
 }
 
-// reading calls fetched when its client reads for the first time.
+// reading calls fetched when its client has read for the first time.
 type reading struct {
 	once    sync.Once
 	fetched func()
 }
 
-func (r *reading) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+func (r *reading) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
 	if key == kmsg.Fetch.Int16() {
 		r.once.Do(r.fetched)
 	}
@@ -115,7 +115,7 @@ func testConfigsBehindAnOpenTransaction(t *testing.T, c *ktest.Cluster) {
 	if _, err := Migrate(t.Context(), cl, opt); err != nil {
 		t.Fatal(err)
 	}
-	end := open(t, c, config("beta", 1))
+	end := open(t, c, config("globex", 1))
 	publish(t, c, config("acme", 1), kgo.TryCommit)
 	if _, err := Read(t.Context(), cl); err != nil {
 		t.Fatal(err)
@@ -144,10 +144,10 @@ func testNewTopicsBeginWithTheConfigurations(t *testing.T, c *ktest.Cluster) {
 	if _, err := Migrate(ctx, cl, opt); err != nil {
 		t.Fatal(err)
 	}
-	for _, tenant := range []string{"acme", "beta", "gamma"} {
+	for _, tenant := range []string{"acme", "globex", "gamma"} {
 		publish(t, c, config(tenant, 1), kgo.TryCommit)
 	}
-	publish(t, c, config("beta", 2), kgo.TryCommit)
+	publish(t, c, config("globex", 2), kgo.TryCommit)
 	var topics []string
 	for _, topic := range schemas.Topics() {
 		if topic.Name != schemas.TopicMeta {
@@ -159,8 +159,8 @@ func testNewTopicsBeginWithTheConfigurations(t *testing.T, c *ktest.Cluster) {
 	}
 	want := []string{
 		"publish configuration 1 of acme in goodhart.events.v1",
-		"publish configuration 2 of beta in goodhart.events.v1",
 		"publish configuration 1 of gamma in goodhart.events.v1",
+		"publish configuration 2 of globex in goodhart.events.v1",
 	}
 	published := func(opt Options) []string {
 		t.Helper()
@@ -192,7 +192,7 @@ func testNewTopicsBeginWithTheConfigurations(t *testing.T, c *ktest.Cluster) {
 			t.Errorf("%s lies in partition %d under %q, want %d", event.Tenant, rec.Partition, rec.Key, want)
 		}
 	}
-	if diff := cmp.Diff(map[string]uint64{"acme": 1, "beta": 2, "gamma": 1}, got); diff != "" {
+	if diff := cmp.Diff(map[string]uint64{"acme": 1, "globex": 2, "gamma": 1}, got); diff != "" {
 		t.Errorf("events.v1 (-want +got)\n%s", diff)
 	}
 	if diff := cmp.Diff(got, versions(t, cl)); diff != "" {

@@ -46,7 +46,7 @@ func testVersions(b *bed) {
 	if out, err := b.run(look); err != nil || out != "" {
 		b.Errorf("diff to what is in force: %q, %v", out, err)
 	}
-	b.says(b.config(write(b.T, "tenant: beta\n")), "beta: published version 1")
+	b.says(b.config(write(b.T, "tenant: globex\n")), "globex: published version 1")
 	look.File = write(b.T, sized(14))
 	different("~ teams[payments].size: 12 → 14\n", 1)
 	if got := b.versions(schemas.TopicEvents, "acme"); !cmp.Equal(got, []uint64{1}) {
@@ -64,7 +64,7 @@ func testVersions(b *bed) {
 		if diff := cmp.Diff([]uint64{1, 2, 3}, b.versions(topic, "acme")); diff != "" {
 			b.Errorf("%s (-want +got)\n%s", topic, diff)
 		}
-		if diff := cmp.Diff([]uint64{1}, b.versions(topic, "beta")); diff != "" {
+		if diff := cmp.Diff([]uint64{1}, b.versions(topic, "globex")); diff != "" {
 			b.Errorf("%s (-want +got)\n%s", topic, diff)
 		}
 	}
@@ -286,7 +286,7 @@ func TestEventID(t *testing.T) {
 	if err != nil || id(other, 1, now.Add(time.Hour)) != one {
 		t.Errorf("two ids of one version, %v", err)
 	}
-	if one == id(p, 2, now) || one == id(policy.Default("beta"), 1, now) {
+	if one == id(p, 2, now) || one == id(policy.Default("globex"), 1, now) {
 		t.Error("one id of two versions")
 	}
 }
