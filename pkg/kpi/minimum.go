@@ -3,8 +3,6 @@ package kpi
 import (
 	"math"
 
-	"gonum.org/v1/gonum/optimize"
-
 	"github.com/goodhartlabs/goodhart/pkg/policy"
 )
 
@@ -127,8 +125,7 @@ func (t *tail) weeks() float64 {
 
 // excess returns observed to expected person-weeks with one or two requests.
 func (t *tail) excess() float64 {
-	r, q := t.fit()
-	w := weights(r, q)
+	w := weights(t.fit())
 	var sum float64
 	for k := fewest; k <= most; k++ {
 		sum += w[k]
@@ -138,7 +135,7 @@ func (t *tail) excess() float64 {
 }
 
 // weights returns the probabilities of 1 to most under a negative binomial of
-// size r and success 1-q, up to a factor.
+// size r and ratio q, up to a factor.
 func weights(r, q float64) tail {
 	var w tail
 	w[1] = 1
@@ -149,24 +146,48 @@ func weights(r, q float64) tail {
 }
 
 // fit returns the most likely r and q of a negative binomial truncated to fewest
-// to most.
+// to most. It scores: each step is the distance of the observed from the expected
+// mean of the derivatives, over their covariance. Truncated on both sides, the
+// distribution exists for q above 1 too.
 func (t *tail) fit() (r, q float64) {
+	const steps, enough = 100, 1e-9
+	a, b := 0.0, -0.1 // ln r, ln q
 	n := t.weeks()
-	at := func(x []float64) (r, q float64) {
-		return math.Exp(min(max(x[0], -5), 5)), 1 / (1 + math.Exp(-min(max(x[1], -7), 7)))
-	}
-	problem := optimize.Problem{Func: func(x []float64) float64 {
-		w := weights(at(x))
-		var sum, likelihood float64
-		for k := fewest; k <= most; k++ {
-			sum += w[k]
-			likelihood += float64(t[k] * math.Log(w[k]))
+	for range steps {
+		r, q = math.Exp(a), math.Exp(b)
+		w := weights(r, q)
+		var sum, da, db, ea, eb, aa, ab, bb float64
+		slope := 0.0 // derivative of ln w[k] by ln r; that by ln q is k
+		for k := 2; k <= most; k++ {
+			slope += r / (float64(k-1) + r)
+			if k < fewest {
+				continue
+			}
+			x, p := float64(k), w[k]
+			sum += p
+			da += float64(t[k] * slope)
+			db += float64(t[k] * x)
+			ea += float64(p * slope)
+			eb += float64(p * x)
+			aa += float64(p * slope * slope)
+			ab += float64(p * slope * x)
+			bb += float64(p * x * x)
 		}
-		return float64(n*math.Log(sum)) - likelihood
-	}}
-	result, err := optimize.Minimize(problem, []float64{0, 2}, nil, &optimize.NelderMead{})
-	if err != nil {
-		return math.NaN(), math.NaN()
+		ea, eb = ea/sum, eb/sum
+		aa, ab, bb = aa/sum-float64(ea*ea), ab/sum-float64(ea*eb), bb/sum-float64(eb*eb)
+		da, db = da/n-ea, db/n-eb
+		det := float64(aa*bb) - float64(ab*ab)
+		if !(det > 0) {
+			break
+		}
+		stepA := (float64(bb*da) - float64(ab*db)) / det
+		stepB := (float64(aa*db) - float64(ab*da)) / det
+		shorter := min(1, 0.5/math.Abs(stepA), 0.5/math.Abs(stepB))
+		a = min(max(a+float64(shorter*stepA), -5), 5)
+		b = min(max(b+float64(shorter*stepB), -5), 1)
+		if math.Abs(stepA)+math.Abs(stepB) < enough {
+			break
+		}
 	}
-	return at(result.X)
+	return math.Exp(a), math.Exp(b)
 }

@@ -17,7 +17,7 @@ func shiftCheck() Check {
 
 // CUSUM accumulates upward deviations of standard scores: S = max(0, S + z - K),
 // z winsorised at ±4. With K 0.5 and H 6 it raises a false alarm about every
-// 2,900 normal observations and finds a shift of 1 after about 12.
+// 2,600 normal observations and finds a shift of 1 after about 12.
 type CUSUM struct {
 	K, H float64
 	S    float64
