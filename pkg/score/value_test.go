@@ -1,6 +1,7 @@
 package score
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -158,6 +159,32 @@ func TestBlock(t *testing.T) {
 	}
 	if late, ok := s.Block(s.First + 400*window.Day); !ok || late.Records != 0 || late.People != 0 {
 		t.Errorf("after the last day: %+v, known %v", late, ok)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	first := 19_000 * window.Day
+	series := []Series{
+		{Unit: "web", Role: "dev", First: first, Days: make([]Day, 60)},
+		{Unit: "new", Role: "dev", First: first + 20*window.Day, Days: make([]Day, 40)},
+		{Unit: "ops", Role: "dev", First: first},
+		{Unit: "new", Role: "design", First: first + 20*window.Day, Days: make([]Day, 40)},
+	}
+	series[0].Days[34].People = 4 // idle, and expected to deliver
+	series[1].Days[39].CostNanos = 1_000_000
+	blocks, unknown := Blocks(series, WindowStarts(first+56*window.Day, 28))
+	var got []string
+	for _, b := range blocks {
+		got = append(got, fmt.Sprintf("%s %s %d", b.Unit, b.Role, (b.Start-first)/window.Day))
+	}
+	if diff := cmp.Diff([]string{"web dev 28"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"new"}, unknown); diff != "" {
+		t.Errorf("unknown (-want +got)\n%s", diff)
+	}
+	if blocks, unknown = Blocks(series, WindowStarts(first+63*window.Day, 7)); len(unknown) != 0 || len(blocks) != 1 || blocks[0].AlignedNanos == 0 {
+		t.Errorf("later: %+v, unknown %v", blocks, unknown)
 	}
 }
 
