@@ -60,6 +60,9 @@ func (d *EDetector) Add(share float64) bool {
 const (
 	// shiftWeeks is how many weeks say what is usual.
 	shiftWeeks = 8
+	// minShiftTail is how many units must make a figure: a quantile that a few decide
+	// moves with each of them.
+	minShiftTail = 20
 	// Least deviations between weeks that are believed: of logarithms, of shares.
 	floorNats, floorShare = 0.25, 0.05
 	// detectorRun is the run length of the e-detector, weeks.
@@ -79,13 +82,20 @@ func shift(s *sample) Finding {
 	if n <= shiftWeeks {
 		return unknown(n, ReasonHistory)
 	}
+	users := len(s.holdings(s.Week))
+	if why := s.enough(users); why != "" && why != ReasonClusters {
+		return unknown(n, why)
+	}
 	f := Finding{Known: true, N: n}
 	for _, series := range s.series(from) {
+		if float64(series.tail*float64(users)) < minShiftTail {
+			continue
+		}
 		for _, sign := range [2]float64{1, -1} {
 			c := NewCUSUM()
 			alarm := false
 			for w := shiftWeeks; w < len(series.values); w++ {
-				alarm = c.Add(sign * robustZ(series.values[:w], series.values[w], series.floor))
+				alarm = c.Add(sign * standardScore(series.values[:w], series.values[w], series.floor))
 			}
 			f.Value = max(f.Value, c.S)
 			if alarm && !f.Alarm {
@@ -112,19 +122,21 @@ func shift(s *sample) Finding {
 
 // series is a figure of every week to the card's, and the floor of its deviation.
 type series struct {
-	name   string
-	floor  float64
+	name  string
+	floor float64
+	// tail is the share of units that the figure is made by.
+	tail   float64
 	values []float64
 }
 
 // series returns the figures of usage per week from one to the card's.
 func (s *sample) series(from int) []series {
 	all := []series{
-		{name: "median", floor: floorNats},
-		{name: "ninth decile", floor: floorNats},
-		{name: "99th percentile", floor: floorNats},
-		{name: "gini", floor: floorShare},
-		{name: "top hundredth", floor: floorShare},
+		{name: "median", floor: floorNats, tail: 0.5},
+		{name: "ninth decile", floor: floorNats, tail: 0.1},
+		{name: "99th percentile", floor: floorNats, tail: 0.01},
+		{name: "gini", floor: floorShare, tail: 1},
+		{name: "top hundredth", floor: floorShare, tail: 0.01},
 	}
 	once := make([]float64, s.clusters)
 	for g := range once {
@@ -176,9 +188,11 @@ func (s *sample) near(from int) []float64 {
 	return all
 }
 
-// robustZ returns the standard score of a value by the median and the median
-// absolute deviation of earlier ones.
-func robustZ(earlier []float64, value, floor float64) float64 {
+// standardScore returns that of a value among earlier ones, by their median. The
+// deviation is the greater of the robust and the plain one: of few weeks the
+// robust one is too small as often as not.
+func standardScore(earlier []float64, value, floor float64) float64 {
+	_, variance := meanVariance(earlier)
 	sorted := slices.Clone(earlier)
 	slices.Sort(sorted)
 	mid := median(sorted)
@@ -186,5 +200,5 @@ func robustZ(earlier []float64, value, floor float64) float64 {
 		sorted[i] = math.Abs(sorted[i] - mid)
 	}
 	slices.Sort(sorted)
-	return (value - mid) / max(floor, 1.4826*median(sorted))
+	return (value - mid) / max(floor, 1.4826*median(sorted), math.Sqrt(variance))
 }

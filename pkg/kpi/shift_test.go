@@ -94,13 +94,17 @@ func TestEDetector(t *testing.T) {
 	}
 }
 
-func TestRobustZ(t *testing.T) {
-	if z := robustZ([]float64{1, 2, 3, 4, 100}, 6, .25); !near(z, 3/1.4826, 1e-12) {
-		t.Errorf("z = %v", z)
+func TestStandardScore(t *testing.T) {
+	f := func(want float64, value float64, earlier ...float64) {
+		t.Helper()
+		if z := standardScore(earlier, value, .25); !near(z, want, 1e-12) {
+			t.Errorf("%v after %v: z = %v, want %v", value, earlier, z, want)
+		}
 	}
-	if z := robustZ([]float64{2, 2, 2}, 3, .25); z != 4 { // nothing varied: the floor
-		t.Errorf("z = %v", z)
-	}
+	f(4, 3, 2, 2, 2)                             // nothing varied: the floor
+	f(3/math.Sqrt(2.5), 6, 1, 2, 3, 4, 5)        // the plain deviation, 1.58, exceeds the robust 1.48
+	f(1/1.4826, 4, 2, 2, 3, 4, 4)                // the robust one, 1.48, exceeds the plain 1
+	f(-4/math.Sqrt(1902.5), -1, 1, 2, 3, 4, 100) // an outlier widens it
 }
 
 func TestShift(t *testing.T) {
