@@ -76,7 +76,9 @@ type evaluation struct {
 }
 
 // Evaluate judges a week of a tenant and updates its state.
-func Evaluate(in *Input, s *State) Result {
+func Evaluate(in *Input, s *State) Result { return evaluate(in, s).result }
+
+func evaluate(in *Input, s *State) *evaluation {
 	e := &evaluation{in: in, s: s, catalogue: Catalogue(), active: map[*observation][]bool{}}
 	e.p = newPopulation(in, s, e.catalogue)
 	e.indexStanding()
@@ -97,7 +99,7 @@ func Evaluate(in *Input, s *State) Result {
 	slices.SortStableFunc(e.result.Signals, func(a, b Signal) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Code, b.Code))
 	})
-	return e.result
+	return e
 }
 
 // recall finds the state of each subject, which it creates if it is absent, and

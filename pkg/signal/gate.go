@@ -1,5 +1,7 @@
 package signal
 
+import "slices"
+
 // The common-cause gate: if this share of those beside a subject moved at least
 // half as far in the same week, with at least so many others to compare with,
 // the question is not the subject's.
@@ -88,23 +90,43 @@ func (r *Reading) diverted(o *observation) (cohort, bool) {
 	return 0, false
 }
 
+// shiftKey names the shifts of a cohort in a signal.
+type shiftKey struct {
+	cohort cohort
+	key    string
+	signal int
+}
+
+// shifts of everyone in a cohort who was measured, ascending.
+func (p *population) shifts(k shiftKey) []float64 {
+	if sorted, ok := p.sorted[k]; ok {
+		return sorted
+	}
+	var shifts []float64
+	for _, o := range p.members[k.cohort][k.key] {
+		if r := &o.readings[k.signal]; r.Measure.measured() {
+			shifts = append(shifts, r.Shift)
+		}
+	}
+	slices.Sort(shifts)
+	p.sorted[k] = shifts
+	return shifts
+}
+
 // gate counts those beside a subject who moved with it in signal i.
 func (p *population) gate(o *observation, i int) {
 	r := &o.readings[i]
+	half := gateShift * r.Shift
 	for c := range cohorts {
 		key := c.key(o)
 		if key == "" {
 			continue
 		}
-		for _, other := range p.members[c][key] {
-			x := &other.readings[i]
-			if other == o || !x.Measure.measured() {
-				continue
-			}
-			r.together[c].others++
-			if x.Shift >= gateShift*r.Shift {
-				r.together[c].moved++
-			}
+		shifts := p.shifts(shiftKey{c, key, i})
+		at, _ := slices.BinarySearch(shifts, half)
+		r.together[c] = cohortShare{others: int64(len(shifts) - 1), moved: int64(len(shifts) - at)}
+		if r.Shift >= half {
+			r.together[c].moved-- // the subject itself
 		}
 	}
 }

@@ -73,19 +73,28 @@ func changed(week func(*SubjectState) int64) func(*observation, *Reading) Findin
 	return func(o *observation, r *Reading) Finding { return found(coincides(week(o.state), r.onset)) }
 }
 
-// changedOr: those of a cohort moved too; where there are too few of them to
-// tell, the change of the subject's own has to do.
-func changedOr(c cohort, week func(*SubjectState) int64) func(*observation, *Reading) Finding {
+// movedOr: those of a cohort moved too, or the subject has moved to where they
+// have been for long.
+func movedOr(c cohort, week func(*SubjectState) int64) func(*observation, *Reading) Finding {
 	return func(o *observation, r *Reading) Finding {
-		if f := r.together[c].finding(); f != Unseen {
+		if f := r.together[c].finding(); f == Together {
 			return f
 		}
 		return found(coincides(week(o.state), r.onset))
 	}
 }
 
+// updated: those with the same version of the client moved too. Clients update
+// themselves too often for the change alone to explain anything, unless there are
+// too few others to tell.
+func updated(o *observation, r *Reading) Finding {
+	if f := r.together[sameVersion].finding(); f != Unseen {
+		return f
+	}
+	return found(coincides(o.state.VersionChanged, r.onset))
+}
+
 func modelChange(s *SubjectState) int64      { return s.ModelChanged }
-func versionChange(s *SubjectState) int64    { return s.VersionChanged }
 func repositoryChange(s *SubjectState) int64 { return s.RepositoryChanged }
 func tzChange(s *SubjectState) int64         { return s.TzChanged }
 

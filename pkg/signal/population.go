@@ -20,6 +20,8 @@ type population struct {
 	// members of each cohort, in the order of observed.
 	members [cohorts]map[string][]*observation
 	peers   map[peers]*peerGroup
+	// sorted shifts, as they are asked for.
+	sorted map[shiftKey][]float64
 	// repeats is how often people repeat themselves, trailing.
 	repeats float64
 	// cheapest third of the models.
@@ -40,7 +42,7 @@ const peerSessions = 10
 func newPopulation(in *Input, s *State, catalogue []Definition) *population {
 	p := &population{
 		ctx: in.Context, week: in.WeekStart,
-		index: map[string]int{}, peers: map[peers]*peerGroup{},
+		index: map[string]int{}, peers: map[peers]*peerGroup{}, sorted: map[shiftKey][]float64{},
 	}
 	if p.ctx == nil {
 		p.ctx = &Context{}

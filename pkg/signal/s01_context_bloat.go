@@ -28,9 +28,9 @@ func contextBloat() Definition {
 			{"own z of ln tokens", s1TokensZ, "standard deviations"},
 		},
 		LookAlikes: []LookAlike{
-			look("a new model", "a model with a longer window reads more", changedOr(sameModel, modelChange)),
-			look("another repository", "a monorepo has more to read", changedOr(sameRepository, repositoryChange)),
-			look("retrieval switched on", "the client adds documents for everyone who uses it", changedOr(sameVersion, versionChange)),
+			look("a new model", "a model with a longer window reads more", movedOr(sameModel, modelChange)),
+			look("another repository", "a monorepo has more to read", movedOr(sameRepository, repositoryChange)),
+			look("retrieval switched on", "the client adds documents for everyone who uses it", updated),
 			look("compaction switched off", "a setting of the team keeps whole conversations", together(sameTeam)),
 			look("a declared migration", "old code has to be read before it is replaced", declared(Migration)),
 			look("a declared incident", "forensics read logs", declared(Incident, OnCall)),

@@ -39,8 +39,8 @@ func redundantTasks() Definition {
 			look("scheduled reports", "what runs by a schedule is registered", automated),
 			look("templates", "who always works from templates repeats as much as ever", ownHabit),
 			look("a declared migration", "the same step is taken many times", declared(Migration)),
-			look("a habit of the team", "the team works from the same templates", together(sameTeam)),
-			look("a client that resends", "a version of the client repeats requests of everyone", changedOr(sameVersion, versionChange)),
+			look("a habit of the team", "the team works from the same templates", teamHabit),
+			look("a client that resends", "a version of the client repeats requests of everyone", updated),
 		},
 		Question: "What are the repeats for, and would one answer have done?",
 		Formula:  "repeats/1",
@@ -65,9 +65,8 @@ func measureRepeats(o *observation) (r Reading) {
 	r.Shift = r.Value - usual
 	r.P = binomialTail(r.N, w.RepeatedRequests, p0)
 	r.Tokens, r.CostNanos, r.CostKnown = w.RepeatedTokens, w.RepeatedCostNanos, o.costKnown()
-	team, others := o.teamRepeats()
-	r.extra = team
-	r.decide(r.Value >= s2Share && r.P <= s2P && (others < gateOthers || r.Value-team >= s2OverTeam))
+	r.extra, _ = o.teamRepeats()
+	r.decide(r.Value >= s2Share && r.P <= s2P)
 	return r
 }
 
@@ -80,6 +79,17 @@ func (o *observation) teamRepeats() (med float64, others int64) {
 		}
 	}
 	return median(shares), int64(len(shares))
+}
+
+// teamHabit: the team has moved with the subject, or always repeats as much.
+func teamHabit(o *observation, r *Reading) Finding {
+	if r.together[sameTeam].finding() == Together {
+		return Together
+	}
+	if _, others := o.teamRepeats(); others < gateOthers {
+		return Unseen
+	}
+	return found(r.Value-r.extra < s2OverTeam)
 }
 
 // ownHabit: the share is hardly above what is usual for the subject.

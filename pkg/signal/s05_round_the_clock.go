@@ -39,7 +39,7 @@ func roundTheClock() Definition {
 			look("travel", "another time zone moves the hours", changed(tzChange)),
 			look("a shared or stolen key", "several people, or strangers, use one key: tell security", unseen),
 			look("long batch jobs", "agents that work through the night leave results", withResults),
-			look("a change of the client", "a version that polls does so for everyone", changedOr(sameVersion, versionChange)),
+			look("a change of the client", "a version that polls does so for everyone", updated),
 			look("a launch of the team", "everybody works late", together(sameTeam)),
 			look("a declared release or migration", "it is worked on at all hours", declared(Release, Migration)),
 		},

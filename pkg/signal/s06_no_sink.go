@@ -24,7 +24,7 @@ func noSink() Definition {
 			look("reading, design, review, learning", "they leave nothing that is counted; the role is compared with itself", leftOut),
 			look("incident triage", "it is declared", declared(Incident, OnCall)),
 			look("outcomes that are not seen", "without most of the team's systems connected nothing is said", notConnected),
-			look("a change of the client", "a version that reports no side effects does so for everyone", changedOr(sameVersion, versionChange)),
+			look("a change of the client", "a version that reports no side effects does so for everyone", updated),
 			look("a phase of the team", "everybody plans", together(sameTeam)),
 		},
 		Question: "What came of these sessions that is not counted?",

@@ -23,7 +23,7 @@ func parallelAgents() Definition {
 		},
 		LookAlikes: []LookAlike{
 			look("fan-out over worktrees", "several agents on several branches are a method; alone they are no signal", leftOut),
-			look("a change of the client", "a version that starts agents does so for everyone", changedOr(sameVersion, versionChange)),
+			look("a change of the client", "a version that starts agents does so for everyone", updated),
 			look("a way of the team", "the team works so", together(sameTeam)),
 		},
 		Question: "What did the agents do beside each other?",

@@ -25,7 +25,7 @@ func cheapLoop() Definition {
 		LookAlikes: []LookAlike{
 			look("good routing", "simple work on cheap models is thrift; without repeats or a rhythm it is no signal", leftOut),
 			look("another model", "everyone moved to it", together(sameModel)),
-			look("a change of the client", "a version routes for everyone", changedOr(sameVersion, versionChange)),
+			look("a change of the client", "a version routes for everyone", updated),
 			look("a way of the team", "the team routes so", together(sameTeam)),
 			look("a declared change of models", "the cheaper one was chosen for everyone", declared(ModelChange)),
 		},

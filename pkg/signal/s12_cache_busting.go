@@ -25,7 +25,7 @@ func cacheBusting() Definition {
 			{"own z of the drop", s12Z, "standard deviations"},
 		},
 		LookAlikes: []LookAlike{
-			look("a new version of the client", "one that reorders tools or stamps the time changes every prompt", changedOr(sameVersion, versionChange)),
+			look("a new version of the client", "one that reorders tools or stamps the time changes every prompt", updated),
 			look("an incident of the provider", "everyone on the model loses the cache", together(sameModel)),
 			look("another model", "its cache is another one", changed(modelChange)),
 			look("idle sessions", "turns after the cache has expired are not counted", leftOut),

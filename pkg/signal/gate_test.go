@@ -1,0 +1,260 @@
+package signal
+
+import (
+	"testing"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// The gate opens at 30 % of the others, from five others on, at half the shift.
+func TestGateShares(t *testing.T) {
+	f := func(others, moved int64, want Finding) {
+		t.Helper()
+		if got := (cohortShare{others, moved}).finding(); got != want {
+			t.Errorf("%d of %d: %v", moved, others, got)
+		}
+	}
+	f(4, 4, Unseen)
+	f(5, 2, Together)
+	f(5, 1, NotFound)
+	f(10, 3, Together)
+	f(100, 29, NotFound)
+	f(100, 30, Together)
+}
+
+// moving fires S12 for p_00, and a smaller drop for some of the team.
+func moving(c *company, others int, drop float64) {
+	c.change = func(i int, w *goodhartv1.Week) {
+		if i == 0 {
+			fireCache(w, 0)
+		}
+		if teamOf(i) == 0 && i > 0 && i/5 <= others {
+			w.CacheTurnReadTokens = int64((0.8 - drop) * float64(w.CacheTurnInputTokens))
+		}
+	}
+}
+
+func TestGateShift(t *testing.T) {
+	// The subject's own drop is .60; four of eleven others are 36 %.
+	f := func(others int, drop float64, toTeam bool) {
+		t.Helper()
+		c := newCompany(t)
+		moving(c, others, drop)
+		c.run(3)
+		if self := len(c.about("S12", ScopeSelf)) > 0; self == toTeam {
+			t.Errorf("%d others, drop %.2f: asks the person: %v", others, drop, self)
+		}
+		if team := len(c.about("S12", ScopeTeam)) > 0; team != toTeam {
+			t.Errorf("%d others, drop %.2f: asks the team: %v", others, drop, team)
+		}
+	}
+	f(4, 0.31, true)
+	f(4, 0.29, false)
+	f(3, 0.31, false) // 27 %
+}
+
+// A team that may not be shown, or a tool of fewer than k people, is not asked;
+// the person is not asked instead.
+func TestSmallGroups(t *testing.T) {
+	for name, adjust := range map[string]func(*Input){
+		"not publishable": func(in *Input) { in.Publishable["t0"] = false },
+		"unknown":         func(in *Input) { in.Publishable = nil },
+	} {
+		c := newCompany(t)
+		moving(c, 11, 0.6)
+		c.adjust = adjust
+		c.run(3)
+		if len(c.all) != 0 {
+			t.Errorf("%s: %s", name, c.all[0].Question)
+		}
+		if got := c.last.result.Coverage[c.last.coverageOf("S12")]; got.Suppressed != 1 || got.Diverted == 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	s := scenarios()[0]
+	for k, want := range map[int]bool{20: true, 21: false} {
+		c := s.company(t)
+		c.adjust = func(in *Input) { in.MinimumGroup = k }
+		s.fired(c, version)
+		if got := len(c.about("S1", ScopeTool)) > 0; got != want {
+			t.Errorf("k = %d, twenty people with the version: asked %v", k, got)
+		}
+	}
+}
+
+// The cost of a shared question is not told if it is one person's.
+func TestDominance(t *testing.T) {
+	f := func(want bool, parts ...int64) {
+		t.Helper()
+		if dominated(parts) != want {
+			t.Errorf("%v: %v", parts, !want)
+		}
+	}
+	f(false, 10, 10, 10, 10)
+	f(true, 31, 10, 10, 10)
+	f(false, 30, 10, 10, 10, 3)
+	f(true, 40, 40, 10, 10)
+	f(true, 1)
+	f(false)
+}
+
+// Where a cohort is too small to tell, the subject's own update of the client
+// explains; where it can tell, it does not.
+func TestUpdatedAlone(t *testing.T) {
+	f := func(versionMates int, want bool) {
+		t.Helper()
+		c := newCompany(t)
+		k := 0
+		c.change = func(i int, w *goodhartv1.Week) {
+			w.ToolVersion = "old"
+			if i <= versionMates {
+				w.ToolVersion = "new"
+			}
+			if i == 0 {
+				fireCache(w, 0)
+				w.ToolVersionChanged = k == 0
+			}
+		}
+		for k = range 3 {
+			c.run(1)
+		}
+		if got := len(c.about("S12", ScopeSelf)) > 0; got != want {
+			t.Errorf("%d others with the version: asked %v", versionMates, got)
+		}
+	}
+	f(4, false)
+	f(5, true)
+}
+
+// A change explains what began with it, not what had begun before.
+func TestOnset(t *testing.T) {
+	f := func(at int, want bool) {
+		t.Helper()
+		c := newCompany(t)
+		c.run(4)
+		k := 0
+		c.change = func(i int, w *goodhartv1.Week) {
+			if i != 0 {
+				return
+			}
+			w.ModelChanged = k-2 == at
+			if k >= 2 {
+				fireCache(w, 0)
+			}
+		}
+		for k = range 6 {
+			c.run(1)
+		}
+		if got := len(c.about("S12", ScopeSelf)) > 0; got != want {
+			t.Errorf("change %d weeks after the onset: asked %v", at, got)
+		}
+	}
+	f(-2, true)
+	f(-1, false)
+	f(0, false)
+	f(1, true)
+}
+
+// A service is spoken of in public, in what is measured on services.
+func TestServices(t *testing.T) {
+	c := newCompany(t)
+	c.adjust = func(in *Input) {
+		in.Subjects[0].ID, in.Subjects[0].Type = "s_nightly", goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE
+		fireCache(in.Subjects[0].Week, 0)
+		fireRepeats(in.Subjects[0].Week, 0)
+		fireClock(in.Subjects[0].Week, 0)
+	}
+	c.run(3)
+	if len(c.all) == 0 {
+		t.Fatal("nothing raised")
+	}
+	for _, s := range c.all {
+		if s.Code != "S12" || s.Kind != ScopeService || s.Scope != "s_nightly" || s.Private() {
+			t.Errorf("%s about %s %s", s.Code, s.Kind, s.Scope)
+		}
+	}
+	for _, id := range []string{"k_key", "a_account"} {
+		c := newCompany(t)
+		c.adjust = func(in *Input) {
+			in.Subjects[0].ID, in.Subjects[0].Type = id, goodhartv1.IdentityType_IDENTITY_TYPE_UNSPECIFIED
+			fireCache(in.Subjects[0].Week, 0)
+		}
+		c.run(3)
+		if len(c.all) == 0 || !c.all[0].Private() {
+			t.Errorf("%s is not told in private", id)
+		}
+	}
+}
+
+// Two windows of the last three, whatever lies between; a week that a declared
+// event covers is no window, and neither is one that could not be measured.
+func TestPersistence(t *testing.T) {
+	f := func(pattern string, want int) {
+		t.Helper()
+		c := newCompany(t)
+		at := -1
+		for k, what := range pattern {
+			c.change = func(i int, w *goodhartv1.Week) {
+				switch {
+				case i != 0:
+				case what == 'x' || what == 'v':
+					fireCache(w, 0)
+				case what == '?':
+					w.CacheTurns = 0
+				}
+			}
+			c.ctx.Events = nil
+			if what == 'v' {
+				c.ctx.Events = []Event{{Kind: Incident, From: c.week, To: c.week + window.Week}}
+			}
+			c.run(1)
+			if len(c.all) > 0 && at < 0 {
+				at = k
+			}
+		}
+		if at != want {
+			t.Errorf("%s: opened at %d, want %d", pattern, at, want)
+		}
+	}
+	f("xx", 1)
+	f("x.x", 2)
+	f("x..x", -1)
+	f("x??x", 3)
+	f("xvvx", 3)
+	f("vvv", -1)
+	f(".x.x", 3)
+	f("x...xx", 5)
+}
+
+// Those whom the declared event does not cover are asked.
+func TestEventsCover(t *testing.T) {
+	week := int64(firstWeek)
+	o := newObservation(&Subject{ID: subject, Week: honestWeek(0, week)}, &population{ctx: &Context{}}, 0)
+	f := func(e Event, want bool) {
+		t.Helper()
+		o.all.ctx.Events = []Event{e}
+		if got := o.declared(e.Kind); got != want {
+			t.Errorf("%+v: %v", e, got)
+		}
+	}
+	whole := func(e Event) Event {
+		e.From, e.To = week, week+window.Week
+		return e
+	}
+	f(whole(Event{Kind: Migration}), true)
+	f(whole(Event{Kind: Migration, Team: "t0"}), true)
+	f(whole(Event{Kind: Migration, Team: "t1"}), false)
+	f(whole(Event{Kind: Migration, Tool: "claude-code"}), true)
+	f(whole(Event{Kind: Migration, Tool: "codex"}), false)
+	f(whole(Event{Kind: Migration, Subject: "p_01"}), false)
+	f(whole(Event{Kind: Migration, Credential: "k"}), false)
+	f(Event{Kind: Migration, From: week - 5*window.Day, To: week}, false)
+	f(Event{Kind: Vacation, From: week - 5*window.Day, To: week}, true) // the return
+	f(Event{Kind: Vacation, From: week - 12*window.Day, To: week - 7*window.Day}, false)
+	f(Event{Kind: Migration, From: week + window.Week, To: week + 2*window.Week}, false)
+	o.all.ctx.Events = []Event{whole(Event{Kind: Release})}
+	if !o.declared() || o.declared(Migration) {
+		t.Error("kinds")
+	}
+}

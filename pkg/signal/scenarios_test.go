@@ -1,0 +1,256 @@
+package signal
+
+import (
+	"math"
+
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+type weekOf = *goodhartv1.Week
+
+func fireContext(w weekOf, _ int) {
+	w.ContextLnSum += int64(float64(w.ContextRequests) * 1e6 * math.Log(4))
+	w.ContextTokens *= 4
+	multiply(w, 4, 4)
+}
+
+func fireRepeats(w weekOf, _ int) {
+	w.RepeatedRequests, w.RepeatedTokens, w.RepeatedCostNanos = 150, 7_500_000, 20e9
+}
+
+func firePrompts(w weekOf, _ int) {
+	w.PromptLnSum += int64(float64(w.PromptRequests) * 1e6 * math.Log(4))
+	w.AbandonedSessions = 18
+}
+
+func fireClock(w weekOf, _ int) {
+	w.Hours = hoursBitmap(140)
+	w.SinklessCostNanos = w.SessionCostNanos * 6 / 10
+}
+
+func fireSink(w weekOf, _ int) {
+	w.SinklessSessions = 30
+	multiply(w, 2, 3)
+}
+
+func fireParallel(w weekOf, k int) {
+	w.BusyMs = 6 * w.UnionMs
+	fireRepeats(w, k)
+}
+
+func fireCheap(w weekOf, k int) {
+	multiply(w, 4, 1)
+	w.Models = []*goodhartv1.ModelUse{
+		{Model: "large", Requests: 100, Tokens: 10_000_000, CostNanos: 22e9},
+		{Model: "small", Requests: 300, Tokens: 70_000_000, CostNanos: 18e9},
+	}
+	fireRepeats(w, k)
+}
+
+func fireCache(w weekOf, _ int) { w.CacheTurnReadTokens = w.CacheTurnInputTokens / 5 }
+
+// fireLate puts most of a large week on Friday.
+func fireLate(w weekOf, _ int) {
+	for day, part := range []float64{0.05, 0.05, 0.05, 0.05, 0.8} {
+		w.DayTokens[day] = int64(part * 60e6)
+	}
+	w.InputUncachedTokens, w.CacheReadTokens = 60e6, 0
+}
+
+func weeklyTarget(c *Context) {
+	c.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek}}
+}
+
+// resample scales a sample and all of its sums.
+func resample(n int64, sample *int64, sums ...*int64) {
+	for _, sum := range sums {
+		*sum = int64(float64(*sum) / float64(*sample) * float64(n))
+	}
+	*sample = n
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{
+			code: "S1", history: 1, weeks: 3, fire: fireContext, needsHistory: true,
+			sample: func(w weekOf, n int64) { resample(n, &w.ContextRequests, &w.ContextLnSum) },
+			lookAlikes: map[string]innocent{
+				"a new model":             model,
+				"another repository":      {week: onset(func(w weekOf) { w.RepositoryChanged = true })},
+				"retrieval switched on":   version,
+				"compaction switched off": team,
+				"a declared migration":    {context: event(Migration)},
+				"a declared incident":     {context: event(Incident)},
+			},
+		},
+		{
+			code: "S2", history: 1, weeks: 3, fire: fireRepeats,
+			sample: func(w weekOf, n int64) {
+				resample(n, &w.PairRequests, &w.RepeatedRequests, &w.RepeatedTokens, &w.PairTokens)
+			},
+			lookAlikes: map[string]innocent{
+				"retries": {week: func(w weekOf, _ int) {
+					w.RetriedRequests, w.RepeatedRequests, w.RepeatedTokens = w.RepeatedRequests, 2, 100_000
+				}},
+				"one change in many files":    {week: func(w weekOf, _ int) { w.PairRequests, w.RepeatedRequests, w.RepeatedTokens = 2000, 2, 100_000 }},
+				"an evaluation harness or CI": {service: true},
+				"scheduled reports":           {context: func(c *Context, _ int64) { c.Automation = []Automation{{Subject: subject}} }},
+				"templates":                   {week: func(w weekOf, _ int) { setUsual(w, goodhartv1.Statistic_STATISTIC_REPEATED, 0.45) }},
+				"a declared migration":        {context: event(Migration)},
+				"a habit of the team":         team,
+				"a client that resends":       version,
+			},
+		},
+		{
+			code: "S3", history: 1, weeks: 3, fire: firePrompts, needsHistory: true,
+			sample: func(w weekOf, n int64) { resample(n, &w.PromptRequests, &w.PromptLnSum) },
+			lookAlikes: map[string]innocent{
+				"documentation or scaffolding":   {week: func(w weekOf, _ int) { w.AbandonedSessions = 2 }},
+				"learning or teaching":           {others: many, week: func(w weekOf, _ int) { w.PromptLnSum += 400e6 * 2 }},
+				"a reasoning model":              model.silent(),
+				"prompt skill":                   asks,
+				"a client that shortens prompts": version.silent(),
+				"a task of the team":             team,
+			},
+		},
+		{
+			code: "S4", history: 1, weeks: 3, fire: func(w weekOf, _ int) { w.PaddedTurns = w.DenseTurns / 2 },
+			sample: func(w weekOf, n int64) { resample(n, &w.DenseTurns, &w.PaddedTurns) },
+			lookAlikes: map[string]innocent{
+				"logs and tables": asks, "generated or minified text": asks, "encoded data": asks,
+				"a source of the team": team.silent(),
+			},
+		},
+		{
+			code: "S5", history: 1, weeks: 3, fire: fireClock, needsHistory: true,
+			sample: func(w weekOf, n int64) { w.Requests = n },
+			lookAlikes: map[string]innocent{
+				"a registered automation":         {context: func(c *Context, _ int64) { c.Automation = []Automation{{Subject: subject}} }},
+				"CI and service accounts":         {service: true},
+				"on-call duty":                    {context: event(OnCall)},
+				"travel":                          {week: func(w weekOf, _ int) { w.TzOffsetMin = -480 }},
+				"a shared or stolen key":          asks,
+				"long batch jobs":                 {week: func(w weekOf, _ int) { w.SinklessCostNanos = w.SessionCostNanos / 4 }},
+				"a change of the client":          version,
+				"a launch of the team":            team,
+				"a declared release or migration": {context: event(Release)},
+			},
+		},
+		{
+			code: "S6", history: 1, weeks: 3, fire: fireSink, needsHistory: true,
+			sample: func(w weekOf, n int64) { resample(n, &w.Sessions, &w.SinklessSessions) },
+			lookAlikes: map[string]innocent{
+				"reading, design, review, learning": {others: many},
+				"incident triage":                   {context: event(Incident)},
+				"outcomes that are not seen": {context: func(c *Context, _ int64) {
+					c.Teams["t0"] = Team{Size: 12, Connected: 0.59, ConnectedKnown: true}
+				}},
+				"a change of the client": version.silent(),
+				"a phase of the team":    team.silent(),
+			},
+		},
+		{
+			code: "S7", history: 1, weeks: 3, fire: fireParallel, needsHistory: true,
+			sample: func(w weekOf, n int64) { w.TimedRequests = n },
+			lookAlikes: map[string]innocent{
+				"fan-out over worktrees": {week: func(w weekOf, _ int) { w.RepeatedRequests, w.RepeatedTokens = 2, 100_000 }},
+				"a change of the client": version.silent(),
+				"a way of the team":      team.silent(),
+			},
+		},
+		{
+			code: "S8", history: 5, weeks: 5, fire: bunched, context: weeklyTarget,
+			lookAlikes: map[string]innocent{
+				"a budget":                        {week: func(w weekOf, _ int) { w.DayTokens[4] -= 2e6 }},
+				"a natural level near the target": {context: func(c *Context, _ int64) { c.Targets[0].Threshold = 20e6 }, week: natural},
+				"a rhythm of the team":            team.silent(),
+			},
+		},
+		{
+			code: "S9", history: 6, weeks: 2, fire: fireLate, context: weeklyTarget,
+			sample: func(w weekOf, n int64) { clear(w.DayRequests); w.DayRequests[0], w.DayRequests[4] = n/2, n-n/2 },
+			lookAlikes: map[string]innocent{
+				"the close of a sprint or quarter": team.silent(),
+				"a release":                        {context: event(Release)},
+				"part-time work":                   {week: func(w weekOf, k int) { evenly(w) }},
+				"a vacation early in the period":   {week: func(w weekOf, _ int) { awayEarly(w) }},
+				"a declared vacation":              {context: event(Vacation)},
+			},
+		},
+		{
+			code: "S11", history: 5, weeks: 3, fire: fireCheap, needsHistory: true,
+			sample: func(w weekOf, n int64) {
+				w.Requests = n
+				if n == 0 {
+					w.Models = nil
+				}
+			},
+			lookAlikes: map[string]innocent{
+				"good routing":                {week: func(w weekOf, _ int) { w.RepeatedRequests, w.RepeatedTokens = 2, 100_000 }},
+				"another model":               model,
+				"a change of the client":      version,
+				"a way of the team":           team,
+				"a declared change of models": {context: event(ModelChange)},
+			},
+		},
+		{
+			code: "S12", history: 1, weeks: 3, fire: fireCache, needsHistory: true,
+			sample: func(w weekOf, n int64) { w.CacheTurns = n },
+			lookAlikes: map[string]innocent{
+				"a new version of the client": version,
+				"an incident of the provider": model,
+				"another model":               {week: onset(func(w weekOf) { w.ModelChanged = true })},
+				"idle sessions":               {week: func(w weekOf, _ int) { w.CacheTurnReadTokens, w.CacheTurnInputTokens = 800, 1000 }},
+				"a setting of the team":       team,
+				"a declared change of models": {context: event(ModelChange)},
+			},
+		},
+	}
+}
+
+// silent: nobody else is asked either, because a supporting signal asks nobody.
+func (i innocent) silent() innocent {
+	i.scope = ""
+	return i
+}
+
+// many: half of the company does the same.
+func many(i int) bool { return i%2 == 0 }
+
+// natural: the subject's amounts spread around the target as they always did.
+func natural(w weekOf, k int) {
+	amount := []float64{21e6, 26e6, 21e6, 16e6, 21e6}[k]
+	for day, part := range []float64{0.1, 0.1, 0.15, 0.15, 0.5} {
+		w.DayTokens[day] = int64(part * amount)
+	}
+}
+
+// bunched: the same, but at a target that is far from what is usual.
+func bunched(w weekOf, k int) {
+	amount := []float64{41e6, 20e6, 41e6, 20e6, 41e6}[k]
+	for day, part := range []float64{0.1, 0.1, 0.15, 0.15, 0.5} {
+		w.DayTokens[day] = int64(part * amount)
+	}
+}
+
+func evenly(w weekOf) {
+	for day := range 5 {
+		w.DayTokens[day] = 4_000_000
+	}
+}
+
+// awayEarly: the subject worked on Thursday and Friday alone, evenly.
+func awayEarly(w weekOf) {
+	clear(w.DayTokens)
+	clear(w.DayRequests)
+	w.DayTokens[3], w.DayTokens[4] = 30_000_000, 30_000_000
+	w.DayRequests[3], w.DayRequests[4] = 200, 200
+}
+
+func setUsual(w weekOf, s goodhartv1.Statistic, median float64) {
+	for _, b := range w.Baselines {
+		if b.Statistic == s {
+			b.Median = int64(median * 1e6)
+		}
+	}
+}
