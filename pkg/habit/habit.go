@@ -42,10 +42,13 @@ type Habit struct {
 	Role     string
 
 	last     int64
-	weeks    []*week
+	weeks    []*week // by start
 	sessions []session
+	list     [2]*week   // the place of weeks,
+	pair     [2]session // of sessions,
 	overlap  overlap
 	guards   guards
+	own      week // and of the only week that most subjects have
 	outputs  octaves
 	pairs    pairs
 	// reports: its tools say when a session leaves something behind, so that one of
@@ -137,10 +140,24 @@ func (h *Habit) week(t int64, offset int32, w int64, at uint32) *week {
 	if due <= w {
 		return nil
 	}
-	k := newWeek(start, offset, due)
+	k := h.blank()
+	k.begin(start, offset, due)
 	i, _ := slices.BinarySearchFunc(h.weeks, start, func(k *week, start int64) int { return cmp.Compare(k.sums.WeekStartMs, start) })
 	h.weeks = slices.Insert(h.weeks, i, k)
 	return k
+}
+
+// blank returns an unused week: the subject's own, so that most lie with the rest
+// of it.
+func (h *Habit) blank() *week {
+	if slices.Contains(h.weeks, &h.own) {
+		return &week{}
+	}
+	if h.weeks == nil {
+		h.weeks = h.list[:0]
+	}
+	h.own = week{}
+	return &h.own
 }
 
 // Next is when something is due, math.MaxInt64 if nothing ever is.
@@ -157,6 +174,7 @@ func (h *Habit) Next() int64 {
 
 // Fire does what is due at a time: it appends the weeks that are to be stated and
 // the guards that have ended, and reports whether the subject is to be forgotten.
+// The weeks hold until something is added to the habit.
 func (h *Habit) Fire(due int64, weeks []*goodhartv1.Week, ended []*goodhartv1.Guard) ([]*goodhartv1.Week, []*goodhartv1.Guard, bool) {
 	for len(h.weeks) > 0 {
 		at := slices.IndexFunc(h.weeks, func(k *week) bool { return k.due <= due })

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
@@ -355,7 +356,9 @@ func TestBaselines(t *testing.T) {
 			h.do(ask(i * window.Week))
 		}
 		w, _, _ := h.finish((i+1)*window.Week + settle)
-		weeks = append(weeks, w...)
+		for _, k := range w {
+			weeks = append(weeks, proto.Clone(k).(*goodhartv1.Week))
+		}
 	}
 	if len(weeks) != 13 {
 		t.Fatalf("%d weeks", len(weeks))
@@ -532,7 +535,8 @@ func TestSavedHabitsGoOn(t *testing.T) {
 				if err := saved.UnmarshalVT(bytes); err != nil {
 					t.Fatal(err)
 				}
-				if loaded, err = Load(&saved); err != nil {
+				loaded = &Habit{}
+				if err := loaded.Load(&saved); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -556,7 +560,7 @@ func TestLoadRejectsBrokenState(t *testing.T) {
 		}
 		return &saved
 	}
-	if _, err := Load(whole()); err != nil {
+	if err := new(Habit).Load(whole()); err != nil {
 		t.Fatal(err)
 	}
 	for name, damage := range map[string]func(*goodhartv1.Habit){
@@ -570,7 +574,7 @@ func TestLoadRejectsBrokenState(t *testing.T) {
 	} {
 		m := whole()
 		damage(m)
-		if _, err := Load(m); err == nil {
+		if err := new(Habit).Load(m); err == nil {
 			t.Errorf("%s: loaded", name)
 		}
 	}

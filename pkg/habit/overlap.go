@@ -7,6 +7,7 @@ import goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 type overlap struct {
 	ends    []int64 // of the newest requests
 	covered int64   // until when some request was under way
+	few     [4]int64
 }
 
 // maxEnds is how many requests at a time can be told.
@@ -22,6 +23,9 @@ func (o *overlap) add(s *goodhartv1.Week, end, duration int64) {
 	s.BusyMs += duration
 	s.UnionMs += max(0, end-max(start, o.covered))
 	o.covered = max(o.covered, end)
+	if o.ends == nil {
+		o.ends = o.few[:0]
+	}
 	kept, at := o.ends[:0], int64(1)
 	for _, e := range o.ends {
 		if e > start {

@@ -43,6 +43,9 @@ func (h *Habit) session(id uint64, t int64) *session {
 		h.endSession(&h.sessions[0])
 		h.sessions = slices.Delete(h.sessions, 0, 1)
 	}
+	if h.sessions == nil {
+		h.sessions = h.pair[:0]
+	}
 	h.sessions = append(h.sessions, session{id: id, last: t})
 	return &h.sessions[len(h.sessions)-1]
 }

@@ -59,25 +59,23 @@ func (s session) save() *goodhartv1.HabitSession {
 	}
 }
 
-// Load returns a habit as it was saved. It takes the message over.
-func Load(m *goodhartv1.Habit) (*Habit, error) {
+// Load makes an unused habit what was saved. It takes the message over.
+func (h *Habit) Load(m *goodhartv1.Habit) error {
 	if len(m.Rings) > statistics || len(m.Guards) > len(watch) {
-		return nil, errors.New("a habit of a later version")
+		return errors.New("a habit of a later version")
 	}
 	if n := len(m.Pairs); n != 0 && n != pairSets*pairWays {
-		return nil, errors.New("a habit with too few or too many pairs")
+		return errors.New("a habit with too few or too many pairs")
 	}
-	h := &Habit{
-		Identity: m.IdentityType, Role: m.Role, last: m.LastMs,
-		outputs: loadOctaves(m.Outputs),
-		before:  favourites{m.ToolVersion, m.Model, m.Repository},
-		overlap: overlap{ends: m.Ends, covered: m.CoveredMs}, reports: m.ReportsSinks,
-	}
+	h.Identity, h.Role, h.last, h.reports = m.IdentityType, m.Role, m.LastMs, m.ReportsSinks
+	h.outputs = loadOctaves(m.Outputs)
+	h.before = favourites{m.ToolVersion, m.Model, m.Repository}
+	h.overlap.ends, h.overlap.covered = m.Ends, m.CoveredMs
 	h.pairs.last.pair, h.pairs.last.ms, h.pairs.last.runs, h.pairs.failed = m.LastPair, m.LastPairMs, m.LastPairRuns, m.LastFailed
 	for _, saved := range m.Weeks {
-		k, err := loadWeek(saved)
-		if err != nil {
-			return nil, err
+		k := h.blank()
+		if err := k.load(saved); err != nil {
+			return err
 		}
 		h.weeks = append(h.weeks, k)
 	}
@@ -97,16 +95,16 @@ func Load(m *goodhartv1.Habit) (*Habit, error) {
 		}
 	}
 	h.guards.load(m.Guards)
-	return h, nil
+	return nil
 }
 
-func loadWeek(m *goodhartv1.HabitWeek) (*week, error) {
+func (k *week) load(m *goodhartv1.HabitWeek) error {
 	s := m.Sums
 	if s == nil || len(m.HourRequests) != hours || len(m.Gaps) != days || len(m.Phases) != 2*periods ||
 		len(s.DayRequests) != days || len(s.DayTokens) != days || len(s.DayCostNanos) != days || len(s.DayOutcomes) != days {
-		return nil, errors.New("a habit with half a week")
+		return errors.New("a habit with half a week")
 	}
-	k := &week{sums: s, due: m.DueMs}
+	k.sums, k.due = s, m.DueMs
 	copy(k.dayRequests[:], s.DayRequests)
 	copy(k.dayTokens[:], s.DayTokens)
 	copy(k.dayCost[:], s.DayCostNanos)
@@ -120,5 +118,5 @@ func loadWeek(m *goodhartv1.HabitWeek) (*week, error) {
 	for i := range k.phases {
 		k.phases[i] = phase{m.Phases[2*i], m.Phases[2*i+1]}
 	}
-	return k, nil
+	return nil
 }

@@ -17,6 +17,7 @@ type week struct {
 	// sums is what will be stated; what follows from the rest is set then.
 	sums *goodhartv1.Week
 	due  int64
+	own  goodhartv1.Week // the place of sums, unless they were loaded
 
 	dayRequests, dayTokens, dayCost, dayOutcomes [days]int64
 
@@ -27,8 +28,10 @@ type week struct {
 	requestsByHour [hours]uint32
 }
 
-func newWeek(start int64, offset int32, due int64) *week {
-	return &week{sums: &goodhartv1.Week{WeekStartMs: start, TzOffsetMin: offset}, due: due}
+// begin makes an unused week begin.
+func (k *week) begin(start int64, offset int32, due int64) {
+	k.sums, k.due = &k.own, due
+	k.sums.WeekStartMs, k.sums.TzOffsetMin = start, offset
 }
 
 // hour is the local hour of a time within the week, 0 to 167.

@@ -16,10 +16,8 @@ import (
 // live takes a fact into the subject's habit and states the guards that cross. It
 // returns why it cannot, a code.
 func (f *Fold) live(s *subject, in *fact, out *machine.Outputs) (reason string) {
-	if s.habit == nil {
-		s.habit = &habit.Habit{}
-	}
-	h := s.habit
+	h := &s.habit
+	s.known = true
 	switch {
 	case in.transition != nil:
 		f.meet(h, in.transition.GetIdentityType(), []byte(in.transition.GetRole()))
@@ -63,7 +61,7 @@ func (f *Fold) schedule(s *subject) {
 
 // turn states what a subject's habit has due.
 func (f *Fold) turn(s *subject, due int64, out *machine.Outputs) {
-	if s.due != due || s.habit == nil {
+	if s.due != due || !s.known {
 		return // a stale entry
 	}
 	s.due = math.MaxInt64
@@ -77,7 +75,7 @@ func (f *Fold) turn(s *subject, due int64, out *machine.Outputs) {
 	}
 	f.emitGuards(s, ended, due, out)
 	if over {
-		s.habit = nil
+		s.known, s.habit = false, habit.Habit{}
 		f.forget(s)
 		return
 	}

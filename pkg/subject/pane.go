@@ -19,9 +19,10 @@ import (
 type subject struct {
 	key   string // tenant|subject
 	shard int
-	// habit is what it does in a week; due is when it has something due by the
-	// calendar, and at spreads that.
-	habit *habit.Habit
+	// habit is what it does in a week, once it is known; due is when it has something
+	// due by the calendar, and at spreads that.
+	habit habit.Habit
+	known bool
 	due   int64
 	at    uint32
 	// panes have not been emitted, sorted by start: a subject has one of a minute at
@@ -255,7 +256,7 @@ func (f *Fold) release(p *pane) {
 
 // forget forgets a subject that has neither a pane nor a habit.
 func (f *Fold) forget(s *subject) {
-	if len(s.panes) == 0 && s.habit == nil {
+	if len(s.panes) == 0 && !s.known {
 		delete(f.shards[s.shard], s.key)
 		f.stats.Subjects--
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goodhartlabs/goodhart/pkg/habit"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -29,7 +28,7 @@ func (f *Fold) AppendShard(dst []byte, shard int) []byte {
 // save returns the state of a subject, panes in order of (due, start).
 func (s *subject) save() *goodhartv1.SubjectState {
 	m := &goodhartv1.SubjectState{Key: s.key}
-	if s.habit != nil {
+	if s.known {
 		m.Habit = s.habit.Save()
 	}
 	for _, p := range s.panes {
@@ -68,8 +67,8 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 		if state.Habit == nil {
 			continue
 		}
-		var err error
-		if s.habit, err = habit.Load(state.Habit); err != nil {
+		s.known = true
+		if err := s.habit.Load(state.Habit); err != nil {
 			return fmt.Errorf("load subject shard %d: %w", shard, err)
 		}
 		f.schedule(s)
