@@ -125,8 +125,10 @@ func (o *Organisation) assignTeamLooks() {
 	deal(c.ModelChange, func(t *Team) {
 		s := o.Config.Models.Successors[rng.IntN(len(o.Config.Models.Successors))]
 		available, _ := day(s.Available) // Validate parsed it
-		earliest := max(5, o.weekOf(available)+1)
-		t.changed, t.successor = between(rng, earliest, max(earliest, o.Config.Weeks-4)), s.Model
+		earliest := max(5, int((available.UnixMilli()-o.start)/weekMs)+1)
+		if latest := o.Config.Weeks - 4; earliest <= latest {
+			t.changed, t.successor = between(rng, earliest, latest), s.Model
+		}
 	})
 	deal(c.ReportService, func(t *Team) { t.reportService = true })
 	deal(c.BuildService, func(t *Team) { t.builder = true })

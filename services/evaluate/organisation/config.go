@@ -62,6 +62,9 @@ type TokenConfig struct {
 	Autoregression float64 `yaml:"autoregression"`
 	// WithinSD bounds the standard deviation of a person's own weeks.
 	WithinSD [2]float64 `yaml:"within_sd"`
+	// WithinSkew is the power of a uniform number that leads from one bound to
+	// the other: 1 is uniform, more leaves fewer people unsteady.
+	WithinSkew float64 `yaml:"within_skew"`
 }
 
 // OutcomeConfig is what useful tokens buy.

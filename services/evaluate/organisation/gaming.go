@@ -91,11 +91,11 @@ func (w *week) extra(tactic Tactic, n int) []request {
 	case CheapLoop:
 		out = w.loop(n)
 	case RoundTheClock:
-		out = w.lay(n, 3, w.anytime)
+		out = w.agents(n)
 	case TopUp, EndSurge, MinimumAdoption:
-		out = w.lay(n, 4, w.deadline(tactic))
+		out = w.lay(n, turns, w.deadline(tactic))
 	default:
-		out = w.lay(n, 4, office)
+		out = w.lay(n, turns, office)
 	}
 	shift := w.plan.ratio
 	if tactic == Adaptive {
@@ -118,10 +118,40 @@ func (w *week) extra(tactic Tactic, n int) []request {
 	case TopUp, EndSurge:
 		w.sink(out, w.p.tool.Sinks/2)
 	case Adaptive:
+		w.blend(out)
 		w.sink(out, .6*w.p.tool.Sinks)
 	default:
 	}
 	return out
+}
+
+// unremarkable is the most hours of a week that an adaptive gamer is seen in.
+const unremarkable = 95
+
+// blend moves requests into hours that the week has already, once it has as many
+// as an adaptive gamer dares. The requests are the last of the week.
+func (w *week) blend(extra []request) {
+	var used []int64
+	seen := [168]bool{}
+	see := func(at int64) bool {
+		h := at / hour
+		if !seen[h] && len(used) == unremarkable {
+			return false
+		}
+		if !seen[h] {
+			seen[h] = true
+			used = append(used, h)
+		}
+		return true
+	}
+	for i := range w.requests[:len(w.requests)-len(extra)] {
+		see(w.requests[i].at)
+	}
+	for i := range extra {
+		if q := &extra[i]; !see(q.at) {
+			q.at, q.warm = used[w.rng.IntN(len(used))]*hour+q.at%hour, false
+		}
+	}
 }
 
 // cycle gives a share of the requests one of a few prompts and targets, in turn.

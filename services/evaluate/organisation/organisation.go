@@ -43,8 +43,9 @@ type Person struct {
 	cached          float64
 	frontier, small float64
 	days            [7]float64
-	// opens and closes bound the working day, in local hours.
-	opens, closes float64
+	// opens and closes bound the working day, in local hours; evening is the share
+	// of sessions after it.
+	opens, closes, evening float64
 	// lag is how many weeks after a release the client is upgraded, by release.
 	lag []int
 
@@ -163,7 +164,7 @@ type Organisation struct {
 	services []*service
 	// repositories of each team, by name.
 	repositories [][repositories]string
-	runaways map[[2]int]bool // by person and week
+	runaways     map[[2]int]bool // by person and week
 
 	// pending are records whose time has not come, free those to be used again.
 	pending, free []*record
@@ -269,7 +270,7 @@ func (o *Organisation) habits(rng *rand.Rand, p *Person) {
 	if p.role.Tool == toolChat {
 		p.tool = &o.Config.Tools.Chat
 	}
-	p.sd = uniform(rng, t.WithinSD[0], t.WithinSD[1])
+	p.sd = t.WithinSD[0] + (t.WithinSD[1]-t.WithinSD[0])*math.Pow(rng.Float64(), t.WithinSkew)
 	level := (p.mu - lnf(t.Median)) / t.BetweenSD
 	p.active = 1 / (1 + math.Exp(-2.3-level))
 	p.lambda = gamma(rng, o.Config.Outcomes.GammaShape, p.role.OutcomesPerWeek)
@@ -285,13 +286,18 @@ func (o *Organisation) habits(rng *rand.Rand, p *Person) {
 	for d := range 5 {
 		p.days[d] = math.Exp(.2 * normal(rng, 2.5))
 	}
-	if rng.Float64() < .3 {
-		p.days[5], p.days[6] = uniform(rng, 0, .35), uniform(rng, 0, .35)
+	if rng.Float64() < .4 {
+		p.days[5], p.days[6] = uniform(rng, 0, .6), uniform(rng, 0, .6)
 	}
 	p.opens = max(6, min(11.5, 8.6+1.1*rng.NormFloat64()))
-	p.closes = p.opens + uniform(rng, 7.5, 10.5)
-	if rng.Float64() < .12 {
-		p.closes = min(23.5, p.opens+uniform(rng, 11, 14))
+	p.closes = p.opens + uniform(rng, 8, 11)
+	if rng.Float64() < .6 {
+		p.evening = uniform(rng, 0, .35)
+	}
+	if rng.Float64() < .06 { // they never quite stop
+		p.opens, p.closes, p.evening = uniform(rng, 6, 7.5), uniform(rng, 17, 19), uniform(rng, .25, .4)
+		p.days[5], p.days[6] = uniform(rng, .4, .8), uniform(rng, .4, .8)
+		p.size *= 2
 	}
 	for range o.releases {
 		p.lag = append(p.lag, choose(rng, .65, .25, .10))

@@ -155,7 +155,7 @@ func (o *Organisation) quarterCloses(week int) bool {
 }
 
 // maxRequests bounds a person's honest requests a week.
-const maxRequests = 500
+const maxRequests = 400
 
 // requestCount grows almost with the tokens of light weeks and slowly with those
 // of heavy ones, whose requests become larger instead.
@@ -168,7 +168,7 @@ func (o *Organisation) requestCount(p *Person, plan *Plan, spread float64, size 
 	mean := o.Config.RequestsPerWeek * p.size * math.Pow(r, power) * math.Exp(.15*max(-3, min(3, spread)))
 	n := poisson(rand.New(rand.NewPCG(size, 0)), min(mean, maxRequests))
 	if plan.Looks.Has(AgentOperator) {
-		n = max(n, 200+int(size%250))
+		n = max(n, 210+int(size%260))
 	}
 	return max(1, n)
 }
@@ -180,13 +180,16 @@ func (o *Organisation) planWaste(p *Person, plan *Plan) {
 		return
 	}
 	rng := o.stream(forWaste, p.Index, plan.Week)
-	rest, jitter, over := rng.Float64() < .08, .15*normal(rng, 2.5), .03*rng.ExpFloat64()
+	rest, jitter, over := rng.Float64() < .08, .15*normal(rng, 2.5), rng.ExpFloat64()
 	if rest {
 		return
 	}
 	for i, tactic := range g.tactics {
 		if tactic == NoTactic {
 			continue
+		}
+		if tactic == Adaptive && plan.Useful == 0 {
+			tactic = MinimumAdoption // the other target
 		}
 		waste := o.wasteOf(p, plan, tactic, jitter, over)
 		if g.tactics[1] != NoTactic {
@@ -219,7 +222,7 @@ func (o *Organisation) wasteOf(p *Person, plan *Plan, tactic Tactic, jitter, ove
 		if plan.Useful == 0 || plan.Useful >= target || target/plan.Useful > o.Config.Gamers.Intensity[1] {
 			return 0
 		}
-		return target*(1+over) - plan.Useful
+		return target*(1+.03*over) - plan.Useful
 	case MinimumAdoption:
 		if plan.Useful > 0 {
 			return 0
@@ -231,10 +234,10 @@ func (o *Organisation) wasteOf(p *Person, plan *Plan, tactic Tactic, jitter, ove
 		}
 		return factor * usual * 4.35 * float64(o.lateDays(plan.Week)) / 6
 	case Adaptive:
-		ramp := min(1, float64(1+plan.Week-g.weeks.from)/3)
+		ramp := min(1, float64(1+plan.Week-g.weeks.from)/2)
 		aim := plan.Useful * (1 + (g.intensity-1)*ramp) * math.Exp(jitter)
 		if g.chases && plan.Useful > 0 && plan.Useful < target && aim >= target {
-			aim = target * (1 + over)
+			aim = target * (1 + .06*over)
 		}
 		return aim - plan.Useful
 	default:

@@ -50,6 +50,7 @@ func (o *Organisation) takeBack(r *record) {
 	r.event.Reset()
 	r.usage.Reset()
 	r.outcome.Reset()
+	r.reasoning = 0
 	r.draft, r.ids, r.Record = event.Draft{}, event.OutcomeIDs{}, Record{}
 	o.free = append(o.free, r)
 }

@@ -1,8 +1,10 @@
 package organisation
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // request is one model request of a week, before it becomes an event.
@@ -75,7 +77,7 @@ func (w *week) lay(n int, turns float64, begin func() int64) []request {
 
 // gap is how long somebody thinks before the next turn.
 func (w *week) gap() int64 {
-	return min(40*minute, int64(150*float64(second)*math.Exp(1.0*normal(w.rng, 3))))
+	return min(40*minute, int64(160*float64(second)*math.Exp(1.0*normal(w.rng, 3))))
 }
 
 // inWeek keeps a time in the local week; what would run over ends just before
@@ -94,7 +96,10 @@ func (w *week) office(weights *[7]float64) func() int64 {
 		day := choose(w.rng, weights[:]...)
 		span := w.p.closes - w.p.opens
 		// The middle of the day is busier than its ends.
-		at := w.p.opens + span*(w.rng.Float64()+w.rng.Float64()+w.rng.Float64()*.6)/2.6
+		at := w.p.opens + span*(w.rng.Float64()+w.rng.Float64()*.5)/1.5
+		if w.rng.Float64() < w.p.evening {
+			at = uniform(w.rng, w.p.closes, max(w.p.closes+1, 23))
+		}
 		if w.rng.Float64() < .15 {
 			at = math.Floor(at) + w.rng.Float64()/12
 		}
@@ -107,8 +112,29 @@ func (w *week) within(day int, from, to float64) func() int64 {
 	return func() int64 { return int64(day)*dayMs + int64(uniform(w.rng, from, to)*float64(hour)) }
 }
 
-// anytime begins a session at any hour of the week.
-func (w *week) anytime() int64 { return w.rng.Int64N(weekMs) }
+// agents places n requests at any time of the week, in sessions of six hours.
+func (w *week) agents(n int) []request {
+	first := len(w.requests)
+	for range n {
+		w.requests = append(w.requests, request{at: w.rng.Int64N(weekMs), duration: 5*second + w.rng.Int64N(20*second)})
+	}
+	out := w.requests[first:]
+	slices.SortFunc(out, func(a, b request) int { return cmp.Compare(a.at, b.at) })
+	const length = 6 * hour
+	for i := range out {
+		q := &out[i]
+		if i == 0 || q.at/length != out[i-1].at/length {
+			q.session, q.turn = w.session(), 1
+			continue
+		}
+		q.session, q.turn = out[i-1].session, out[i-1].turn+1
+		q.warm = q.at-out[i-1].at < timeToLive
+	}
+	return out
+}
+
+// turns of a session, about.
+const turns = 2.2
 
 // draw gives requests their tokens, in proportion; scale makes them add up.
 func (w *week) draw(requests []request, shift float64) {
@@ -162,14 +188,19 @@ func (w *week) sink(requests []request, share float64) {
 			to++
 		}
 		if w.rng.Float64() < share {
-			requests[from+w.rng.IntN(to-from)].effects = 1 + w.rng.IntN(3)
-			for i := from; i < to; i++ {
-				if w.rng.Float64() < .35 {
-					requests[i].effects++
-				}
-			}
+			w.affect(requests[from:to])
 		}
 		from = to
+	}
+}
+
+// affect gives a session side effects: one turn surely, others by chance.
+func (w *week) affect(session []request) {
+	session[w.rng.IntN(len(session))].effects = 1 + w.rng.IntN(3)
+	for i := range session {
+		if w.rng.Float64() < .35 {
+			session[i].effects++
+		}
 	}
 }
 
@@ -180,10 +211,8 @@ func (w *week) honest() {
 		return
 	}
 	days := w.workdays()
-	begin, turns := w.office(&days), 4.0
+	begin := w.office(&days)
 	switch {
-	case plan.Looks.Has(AgentOperator):
-		begin, turns = w.mostly(.85, w.anytime, begin), 2.0
 	case plan.Looks.Has(OnCall):
 		begin = w.mostly(.35, w.night(2+int(w.rng.Uint64()%4)), begin)
 	case plan.Looks.Has(Hackathon):
@@ -191,7 +220,12 @@ func (w *week) honest() {
 	case plan.Looks.Has(Launch):
 		begin = w.mostly(.3, w.mostly(.6, w.within(w.rng.IntN(5), 18, 23), w.within(5+w.rng.IntN(2), 10, 20)), begin)
 	}
-	requests := w.lay(plan.requests, turns, begin)
+	var requests []request
+	if plan.Looks.Has(AgentOperator) {
+		requests = w.agents(plan.requests)
+	} else {
+		requests = w.lay(plan.requests, turns, begin)
+	}
 	w.draw(requests, plan.ratio)
 	w.repeat(requests)
 	w.sink(requests, p.tool.Sinks)

@@ -100,7 +100,7 @@ func (o *Organisation) newGamer(p *Person) *gamer {
 	rng := o.stream(forGamers, p.Index+1, 0)
 	g := &gamer{intensity: uniform(rng, cfg.Intensity[0], cfg.Intensity[1])}
 	g.period = []int{5, 10, 15, 30}[choose(rng, .1, .2, .2, .5)]
-	g.monthly, g.sunday, g.chases = rng.Float64() < cfg.Monthly, rng.Float64() < .5, rng.Float64() < .6
+	g.monthly, g.sunday, g.chases = rng.Float64() < cfg.Monthly, rng.Float64() < .5, rng.Float64() < .3
 	g.adaptive = rng.Float64() < cfg.Adaptive
 	from := o.Config.AnnouncedWeek + between(rng, 0, 4)
 	to := o.Config.Weeks
@@ -108,7 +108,7 @@ func (o *Organisation) newGamer(p *Person) *gamer {
 		to = between(rng, min(from+4, to), to)
 	}
 	if g.adaptive {
-		from = o.Config.AnnouncedWeek + between(rng, 0, 2)
+		from = o.Config.AnnouncedWeek + between(rng, 0, 1)
 		g.tactics[0] = Adaptive
 		g.weeks = span{from, max(to, from+1)}
 		return g

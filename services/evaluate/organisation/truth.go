@@ -11,7 +11,7 @@ type PersonWeek struct {
 	Requests, Failed int
 	// Tokens and Cost (nano-USD) are all; Wasted and WastedCost those of gaming
 	// and RunawayTokens and RunawayCost those of runaway agents among them.
-	Tokens, Wasted, RunawayTokens   int64
+	Tokens, Wasted, RunawayTokens int64
 	Cost, WastedCost, RunawayCost int64
 	// Delivered outcomes were begun in this week and done before the period's
 	// end, Reverted of them taken back before it.
@@ -59,7 +59,9 @@ type Context struct {
 }
 
 // row is the truth of a plan.
-func (o *Organisation) row(plan *Plan) *PersonWeek { return &o.rows[plan.Person*o.Config.Weeks+plan.Week] }
+func (o *Organisation) row(plan *Plan) *PersonWeek {
+	return &o.rows[plan.Person*o.Config.Weeks+plan.Week]
+}
 
 // Truth holds a row for each person and week, in the order of Plans, once all
 // records were read.

@@ -92,6 +92,9 @@ func (w *week) emit(q *request, n int, sequence uint64) {
 		u.Status, u.ErrorType = goodhartv1.Status_STATUS_ERROR, "overloaded"
 	} else {
 		r.setTokens(actual)
+		if p.role.Tool == toolCode {
+			r.reason(q)
+		}
 		u.FinishReason = "stop"
 	}
 	if p.Derived {
@@ -151,6 +154,15 @@ func (r *record) setTokens(t tokens) {
 	u := r.event.Usage
 	r.input, r.read, r.write, r.output = t.input, t.read, t.write, t.output
 	u.InputUncachedTokens, u.CacheReadTokens, u.CacheWriteTokens, u.OutputTokens = &r.input, &r.read, &r.write, &r.output
+}
+
+// reason says how much of the output was reasoning: up to two fifths, and
+// nothing with the cheap model.
+func (r *record) reason(q *request) {
+	if !q.cheap {
+		r.reasoning = int64(.4 * q.frontierRoll * float64(r.output))
+	}
+	r.usage.ReasoningTokens = &r.reasoning
 }
 
 // derive sets the numbers that need content.
