@@ -17,10 +17,10 @@ func (b *bed) engine(topic string) {
 	b.tb.Helper()
 	for _, sql := range []string{
 		fmt.Sprintf(`CREATE TABLE core.engine_queue (w Int64, p UInt32, observational Bool, late Bool, accepted_ms Int64, event %s)
-			ENGINE = Kafka SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = 'engine', kafka_num_consumers = 2,
+			ENGINE = Kafka SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = 'engine-%s', kafka_num_consumers = 2,
 			kafka_thread_per_consumer = 1, kafka_max_block_size = %d, kafka_poll_max_batch_size = %d, kafka_flush_interval_ms = 1000,
 			kafka_format = 'ProtobufSingle', format_schema_source = 'string', format_schema_message_name = 'Fact', format_schema = '%s'`,
-			tupleOf(&goodhartv1.Event{}), strings.Join(b.cfg.Kafka.Brokers, ","), topic, benchRows, benchRows,
+			tupleOf(&goodhartv1.Event{}), strings.Join(b.cfg.Kafka.Brokers, ","), topic, topic, benchRows, benchRows,
 			`syntax = "proto3"; message Fact { int64 w = 1; uint32 p = 2; bool observational = 5; bool late = 6; int64 accepted_ms = 7; Event event = 10; } `+
 				messageText(&goodhartv1.Event{})+messageText(&goodhartv1.Usage{})),
 		"CREATE MATERIALIZED VIEW core.engine_view TO core.usage AS SELECT " + strings.Join(engineColumns(), ", ") + " FROM core.engine_queue",
