@@ -110,7 +110,7 @@ type Score struct {
 	// Coverage is the share of the standing worth that is directly linked to
 	// usage, Unpriced the share of records without a price.
 	Coverage, Unpriced Millionths
-	// Count and Posterior are those of a unit with a score.
+	// Count and Posterior are known where Expected is.
 	Count     Count
 	Posterior Posterior
 	// Index is 100 × the expected efficiency, Low and High the ends of its 90 %
@@ -207,7 +207,7 @@ func (a *Assessment) sum(s *Score, blocks []Block) (missing string) {
 		variance += a.Model.Curves[i].Variance(g)
 	}
 	if s.Eventual > 0 {
-		s.ExpectedSD = math.Sqrt(variance) / s.Eventual
+		s.ExpectedSD = math.Sqrt(max(0, variance)) / s.Eventual
 	}
 	return missing
 }
@@ -215,11 +215,11 @@ func (a *Assessment) sum(s *Score, blocks []Block) (missing string) {
 // judge sets the index if enough is expected.
 func (a *Assessment) judge(s *Score) {
 	s.Count = a.Model.count(s.Credited, s.Expected)
-	if s.Count.Expected < MinExpected {
+	s.Posterior = NewPosterior(s.Count, s.ExpectedSD, a.Model.Shapes)
+	if s.Count.Expected < MinExpected || !s.Posterior.valid() {
 		s.Reason = ReasonExpected
 		return
 	}
-	s.Posterior = NewPosterior(s.Count, s.ExpectedSD, a.Model.Shapes)
 	mean, low, high := s.Posterior.Mean(), s.Posterior.Quantile(0.05), s.Posterior.Quantile(0.95)
 	s.Index, s.Low, s.High = 100*mean, 100*low, 100*high
 	cost := float64(s.AlignedNanos) / s.Eventual

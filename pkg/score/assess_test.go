@@ -392,3 +392,34 @@ func BenchmarkModel(b *testing.B) {
 		}
 	})
 }
+
+// Whatever a window holds, scores are finite or there are none, and nothing hangs.
+func FuzzAssess(f *testing.F) {
+	f.Add(int64(5), int64(50e9), int64(3), int64(3_000), int64(3_000), false)
+	f.Add(int64(1), int64(math.MaxInt64), int64(1), int64(1), int64(0), false)
+	f.Add(int64(math.MaxInt64), int64(1), int64(0), int64(0), int64(0), true)
+	f.Add(int64(7), int64(-5), int64(-4), int64(-4_000), int64(9_000), false)
+	f.Fuzz(func(t *testing.T, people, aligned, outcomes, standing, settled int64, linked bool) {
+		weeks, in, _ := usual().draw(1)
+		for _, blocks := range [][]Block{weeks, in.Blocks} {
+			for i := range blocks {
+				b := &blocks[i]
+				b.LinkedOnly = linked
+				if b.Unit < "team-02" {
+					b.People, b.AlignedNanos, b.Value = people, aligned, Value{outcomes, standing, settled}
+				}
+			}
+		}
+		a := NewModel(weeks).Assess(in)
+		for _, s := range append(a.Scores, a.Whole) {
+			for _, x := range []float64{s.Index, s.Low, s.High, s.Expected, s.Credited, s.ExpectedSD} {
+				if math.IsNaN(x) || math.IsInf(x, 0) {
+					t.Fatalf("%+v", s)
+				}
+			}
+			if s.Reason == "" && !(s.Low <= s.Index && s.Index <= s.High) {
+				t.Fatalf("%s: %v in (%v, %v)", s.Unit, s.Index, s.Low, s.High)
+			}
+		}
+	})
+}

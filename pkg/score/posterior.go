@@ -98,15 +98,27 @@ func NewPosterior(c Count, sd float64, shapes []Shape) Posterior {
 // Mean is the expectation of the efficiency.
 func (p Posterior) Mean() float64 { return p.Shape / p.Rate }
 
+// valid reports whether there is such a distribution. gonum's functions never
+// return if they are given NaN.
+func (p Posterior) valid() bool {
+	return p.Shape > 0 && p.Rate > 0 && p.Shape <= math.MaxFloat64 && p.Rate <= math.MaxFloat64
+}
+
 // Quantile is the efficiency below which lies the share q of the probability,
-// 0 < q < 1.
+// 0 < q < 1; NaN if there is no such distribution.
 func (p Posterior) Quantile(q float64) float64 {
+	if !p.valid() {
+		return math.NaN()
+	}
 	return mathext.GammaIncRegInv(p.Shape, q) / p.Rate
 }
 
-// Above is the probability that the efficiency of p exceeds that of o. It is
-// exact: the share of the one in the sum of both, each at its own rate, is beta
-// distributed.
+// Above is the probability that the efficiency of p exceeds that of o; NaN if
+// there is no such distribution. It is exact: the share of the one in the sum of
+// both, each at its own rate, is beta distributed.
 func (p Posterior) Above(o Posterior) float64 {
+	if !p.valid() || !o.valid() {
+		return math.NaN()
+	}
 	return mathext.RegIncBeta(o.Shape, p.Shape, o.Rate/(p.Rate+o.Rate))
 }

@@ -29,6 +29,26 @@ func TestPosteriorIsGamma(t *testing.T) {
 	}
 }
 
+// What is no distribution has no quantiles, and says so at once.
+func TestNoDistribution(t *testing.T) {
+	fine := Posterior{Shape: 2, Rate: 3}
+	for _, bad := range []float64{math.NaN(), math.Inf(1), 0, -1} {
+		for _, p := range []Posterior{{bad, 1}, {1, bad}} {
+			if q, above, below := p.Quantile(0.05), p.Above(fine), fine.Above(p); !math.IsNaN(q) || !math.IsNaN(above) || !math.IsNaN(below) {
+				t.Errorf("%+v: %v, %v, %v", p, q, above, below)
+			}
+		}
+		for _, b := range []Beta{{bad, 1}, {1, bad}} {
+			if q, above := b.Quantile(0.05), b.Above(0.5); !math.IsNaN(q) || !math.IsNaN(above) {
+				t.Errorf("%+v: %v, %v", b, q, above)
+			}
+		}
+	}
+	if above := (Beta{1, 1}).Above(math.NaN()); !math.IsNaN(above) {
+		t.Errorf("above nothing: %v", above)
+	}
+}
+
 // The probability that one exceeds the other, against numerical integration.
 func TestAbove(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))

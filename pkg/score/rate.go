@@ -2,6 +2,7 @@ package score
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/mathext"
@@ -65,12 +66,27 @@ func (b Beta) After(t Trials) Beta {
 // Mean is the expectation of the rate.
 func (b Beta) Mean() float64 { return b.A / (b.A + b.B) }
 
-// Quantile is the rate below which lies the share q of the probability.
-func (b Beta) Quantile(q float64) float64 { return mathext.InvRegIncBeta(b.A, b.B, q) }
+// valid reports whether there is such a distribution. gonum's functions never
+// return if they are given NaN.
+func (b Beta) valid() bool {
+	return b.A > 0 && b.B > 0 && b.A <= math.MaxFloat64 && b.B <= math.MaxFloat64
+}
 
-// Above is the probability that the rate exceeds x.
+// Quantile is the rate below which lies the share q of the probability,
+// 0 ≤ q ≤ 1; NaN if there is no such distribution.
+func (b Beta) Quantile(q float64) float64 {
+	if !b.valid() {
+		return math.NaN()
+	}
+	return mathext.InvRegIncBeta(b.A, b.B, q)
+}
+
+// Above is the probability that the rate exceeds x; NaN if there is no such
+// distribution or x is not a number.
 func (b Beta) Above(x float64) float64 {
 	switch {
+	case !b.valid() || math.IsNaN(x):
+		return math.NaN()
 	case x <= 0:
 		return 1
 	case x >= 1:
