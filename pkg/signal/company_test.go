@@ -16,9 +16,9 @@ import (
 // model and repository cut across the teams, so that each of the four cohorts of
 // p_00 can move without the others.
 const (
-	headcount = 60
-	firstWeek = 4*window.Day + 2900*window.Week // a Monday
-	subject   = "p_00"
+	headcount       = 60
+	firstWeek int64 = 4*window.Day + 2900*window.Week // a Monday
+	subject         = "p_00"
 )
 
 func teamOf(i int) int       { return i % 5 }

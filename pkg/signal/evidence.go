@@ -5,10 +5,8 @@ package signal
 // it.
 func (e *evaluation) evidence(o *observation, i int) []Fact {
 	d, r := &e.catalogue[i], &o.readings[i]
-	headline := number("headline", d.Statistic, r.Value, d.Thresholds[0].Unit, r.N).against(r.Threshold)
-	headline.LookAlikes = d.findings(r.findings)
 	facts := []Fact{
-		headline,
+		d.headline(r, r.findings),
 		maybe("coverage", "share of the records that it could be measured on", share(r.Known, r.Of), r.Of > 0, "share", r.Of),
 	}
 	facts = append(facts, d.facts(o, r)...)
@@ -62,7 +60,7 @@ func (e *evaluation) support(o *observation, i int) []Fact {
 		if !r.Measure.measured() {
 			continue
 		}
-		facts = append(facts, number("with_"+d.Code, d.Title+": "+d.Statistic, r.Value, d.Thresholds[0].Unit, r.N).against(r.Threshold))
+		facts = append(facts, number("with_"+d.Code, d.Title+": "+d.Statistic, r.Value, d.unit(r), r.N).against(r.Threshold))
 	}
 	return facts
 }

@@ -83,6 +83,24 @@ func TestSmallGroups(t *testing.T) {
 	}
 }
 
+// Those who work in a repository are asked through their team.
+func TestRepositoryGoesToTheTeam(t *testing.T) {
+	s := scenarios()[0]
+	c := s.company(t)
+	s.fired(c, innocent{others: beside(repositoryOf)})
+	asked := c.about("S1", ScopeTeam)
+	if len(c.about("S1", ScopeSelf)) != 0 || len(asked) == 0 {
+		t.Fatalf("%d questions to teams", len(asked))
+	}
+	teams := map[string]bool{}
+	for _, a := range asked {
+		teams[a.Scope] = true
+	}
+	if len(teams) != 5 { // p_00, p_01, p_12 ... are of all five
+		t.Errorf("teams %v", teams)
+	}
+}
+
 // The cost of a shared question is not told if it is one person's.
 func TestDominance(t *testing.T) {
 	f := func(want bool, parts ...int64) {
@@ -229,7 +247,7 @@ func TestPersistence(t *testing.T) {
 
 // Those whom the declared event does not cover are asked.
 func TestEventsCover(t *testing.T) {
-	week := int64(firstWeek)
+	week := firstWeek
 	o := newObservation(&Subject{ID: subject, Week: honestWeek(0, week)}, &population{ctx: &Context{}}, 0)
 	f := func(e Event, want bool) {
 		t.Helper()

@@ -166,7 +166,7 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 	value, p99, threshold := float64(g.Value)*scale, float64(g.P99)*scale, float64(g.Threshold)*scale
 	pane := strconv.FormatInt(g.PaneMs/window.Minute, 10) + " min"
 	at := time.UnixMilli(g.PaneStartMs).UTC().Format(time.RFC3339)
-	r := Reading{N: g.Panes, Value: value, Threshold: threshold}
+	r := Reading{N: g.Panes, Value: value, Threshold: threshold, unit: unit}
 	seen, where := d.self, ""
 	if st.Kind == ScopeService {
 		seen = d.shared
@@ -176,14 +176,12 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 			}
 		}
 	}
-	question := d.question(seen, &r, d.findings(findings), "{scope}", scopeName(st.Kind, st.Scope), "{where}", where,
-		"{time}", at, "{metric}", metric, "{pane}", pane, "{p99}", decimal(p99))
+	question := d.question(seen, &r, findings, "{scope}", scopeName(st.Kind, st.Scope), "{where}", where,
+		"{time}", at, "{metric}", metric, "{pane}", pane, "{p99}", decimal(p99, ""))
 	if st.Status == Resolved {
 		question = over.fill("{title}", d.Title, "{quiet}", "1")
 	}
-	headline := number("headline", d.Statistic, value, unit, g.Panes).against(threshold)
-	headline.LookAlikes = d.findings(findings)
-	facts := []Fact{headline, number("p99", "99th percentile of the subject's active panes", p99, unit, g.Panes)}
+	facts := []Fact{d.headline(&r, findings), number("p99", "99th percentile of the subject's active panes", p99, unit, g.Panes)}
 	for i := range facts {
 		facts[i].Window = pane + " from " + at
 	}

@@ -119,10 +119,13 @@ func (e *evaluation) tellSubject(st *Standing, o *observation, i int) {
 		st.Label = Runaway
 	}
 	seen, name := d.self, ""
+	if r.other {
+		seen = d.other
+	}
 	if st.Kind == ScopeService {
 		seen, name = d.shared, scopeName(st.Kind, st.Scope)
 	}
-	question := d.question(seen, r, d.findings(r.findings), "{week}", window.WeekName(e.in.WeekStart), "{scope}", name)
+	question := d.question(seen, r, r.findings, "{week}", window.WeekName(e.in.WeekStart), "{scope}", name)
 	e.emit(st, d, question, e.evidence(o, i))
 }
 

@@ -205,7 +205,7 @@ func TestFalseDiscoveries(t *testing.T) {
 // The same weeks give the same records and the same state: in any order of the
 // subjects, and with a state that was saved and restored in between.
 func TestDeterminism(t *testing.T) {
-	story := func(t *testing.T, each func(c *company)) ([]byte, State) {
+	story := func(each func(c *company)) ([]byte, State) {
 		c := newCompany(t)
 		c.ctx.Targets = []Target{
 			{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek},
@@ -236,11 +236,11 @@ func TestDeterminism(t *testing.T) {
 		}
 		return out, c.state
 	}
-	want, state := story(t, nil)
+	want, state := story(nil)
 	if bytes.Count(want, []byte("\n")) < 10 {
 		t.Fatalf("only %s", want)
 	}
-	shuffled, other := story(t, func(c *company) {
+	shuffled, other := story(func(c *company) {
 		c.adjust = func(in *Input) {
 			rng := rand.New(rand.NewPCG(uint64(c.week), 1))
 			rng.Shuffle(len(in.Subjects), func(i, j int) { in.Subjects[i], in.Subjects[j] = in.Subjects[j], in.Subjects[i] })
@@ -252,7 +252,7 @@ func TestDeterminism(t *testing.T) {
 	if diff := cmp.Diff(state, other); diff != "" {
 		t.Errorf("state:\n%s", diff)
 	}
-	restored, other := story(t, func(c *company) {
+	restored, other := story(func(c *company) {
 		raw, err := json.Marshal(c.state)
 		if err != nil {
 			t.Fatal(err)

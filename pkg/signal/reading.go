@@ -48,6 +48,10 @@ type Reading struct {
 	together [cohorts]cohortShare
 	// findings are those of the look-alikes, in their order.
 	findings []Finding
+	// unit of the headline, where it is not that of the first threshold; other: it
+	// is stated in the other words of the definition.
+	unit  string
+	other bool
 	// extra is the figure of a second statistic, for the evidence.
 	extra float64
 }

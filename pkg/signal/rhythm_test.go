@@ -1,6 +1,8 @@
 package signal
 
 import (
+	"math"
+	"strings"
 	"testing"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -40,6 +42,30 @@ func TestRoundTheClock(t *testing.T) {
 	f("a period of two hours", Quiet, func(w *goodhartv1.Week) {
 		w.PeriodResultant, w.Hours = 990_000, hoursBitmap(2)
 	})
+}
+
+// What is said of a rhythm is its evenness, not the hours.
+func TestRhythmIsStated(t *testing.T) {
+	f := func(change func(w *goodhartv1.Week), unit string, threshold float64) {
+		t.Helper()
+		c := newCompany(t)
+		c.change = func(i int, w *goodhartv1.Week) {
+			if i == 0 {
+				change(w)
+				w.SinklessCostNanos = w.SessionCostNanos
+			}
+		}
+		c.run(2)
+		asked := c.about("S5", ScopeSelf)
+		if len(asked) != 1 {
+			t.Fatalf("%d signals", len(asked))
+		}
+		if h := asked[0].Evidence[0]; h.Unit != unit || math.Abs(h.Threshold-threshold) > 1e-3 || !strings.Contains(asked[0].Question, "rhythm") {
+			t.Errorf("%+v: %s", h, asked[0].Question)
+		}
+	}
+	f(func(w *goodhartv1.Week) { w.TimedDays, w.GapCv = 1, 50_000 }, "coefficient of variation", 0.3)
+	f(func(w *goodhartv1.Week) { w.PeriodResultant = 900_000 }, "resultant", 0.589)
 }
 
 // Thirty pairs suffice where repeats are rare, fifty are needed where they are

@@ -34,7 +34,7 @@ func vaguePrompts() Definition {
 			look("documentation or scaffolding", "long answers that are kept leave side effects and are not abandoned", leftOut),
 			look("learning or teaching", "explanations are long for others of the role too, with whom the rate is compared", leftOut),
 			look("a reasoning model", "reasoning is no part of the count; a new model answers at its own length", movedOr(sameModel, modelChange)),
-			look("prompt skill", "short prompts can be a matter of practice: advice helps more than suspicion", unseen),
+			look("prompt skill", "short prompts can be a matter of practice, in which advice helps", unseen),
 			look("a client that shortens prompts", "a version of the client changes everyone's", updated),
 			look("a task of the team", "the team writes something long together", together(sameTeam)),
 		},

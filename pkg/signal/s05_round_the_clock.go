@@ -43,12 +43,14 @@ func roundTheClock() Definition {
 			look("a launch of the team", "everybody works late", together(sameTeam)),
 			look("a declared release or migration", "it is worked on at all hours", declared(Release, Migration)),
 		},
-		Question: "Does something run by itself that could be registered or stopped, or is the key used by somebody else?",
-		Formula:  "clock/1",
-		self:     "In {week} your requests came in {value} different hours of the week, or in an even rhythm, which is new.",
-		shared:   "{scope}, {week}: requests came in {value} different hours of the week, or in an even rhythm.",
-		measure:  measureClock,
-		facts:    clockFacts,
+		Question:    "Does something run by itself that could be registered or stopped, or is the key used by somebody else?",
+		Formula:     "clock/1",
+		self:        "In {week} your requests came in {value} different hours of the week, which is new for you.",
+		shared:      "{scope}, {week}: requests came in {value} different hours of the week.",
+		other:       "In {week} your requests kept an even rhythm ({value}), such as a timer keeps.",
+		otherShared: "{scope}, {week}: requests kept an even rhythm ({value}), such as a timer keeps.",
+		measure:     measureClock,
+		facts:       clockFacts,
 	}
 }
 
@@ -69,28 +71,48 @@ func measureClock(o *observation) (r Reading) {
 	r.Value, r.Threshold = hours, s5Hours
 	r.Shift = (hours - usual) / s5Hours
 	r.P = upperTail(z)
+	around := hours >= s5Hours && usual < s5Usual
 	if even {
 		r.Shift = max(r.Shift, 1)
 		r.P = min(r.P, evenP)
+		if !around {
+			o.stateRhythm(&r)
+		}
 	}
 	r.P = min(2*r.P, 1)
 	o.stake(&r)
-	r.decide(hours >= s5Hours && usual < s5Usual || even)
+	r.decide(around || even)
 	return r
+}
+
+// stateRhythm makes the rhythm the headline: the gaps of a day, or else the
+// resultant of the period.
+func (o *observation) stateRhythm(r *Reading) {
+	r.other = true
+	if o.evenDay() {
+		r.unit, r.Value, r.Threshold = "coefficient of variation", float64(o.week.GapCv)/1e6, s5CV
+		return
+	}
+	n := float64(min(o.week.PeriodRequests, o.hours()))
+	r.unit, r.Value, r.Threshold = "resultant", float64(o.week.PeriodResultant)/1e6, math.Sqrt(math.Log(s5Periods/s5P)/n)
 }
 
 // evenRhythm reports whether the requests came in a rhythm that people do not
 // keep, and the chance of that.
 func (o *observation) evenRhythm() (even bool, p float64) {
-	w := o.week
 	p = 1
-	if w.TimedDays > 0 && float64(w.GapCv)/1e6 < s5CV {
-		even, p = true, min(float64(s5CVChance*float64(w.TimedDays)), 1)
+	if o.evenDay() {
+		even, p = true, min(float64(s5CVChance*float64(o.week.TimedDays)), 1)
 	}
 	if chance := o.periodChance(); chance <= s5P {
 		even, p = true, min(p, chance)
 	}
 	return even, p
+}
+
+// evenDay reports whether the gaps of some day were even.
+func (o *observation) evenDay() bool {
+	return o.week.TimedDays > 0 && float64(o.week.GapCv)/1e6 < s5CV
 }
 
 // periodChance is the probability of the best period's resultant by chance.

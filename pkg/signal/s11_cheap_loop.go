@@ -18,9 +18,9 @@ func cheapLoop() Definition {
 		Statistic:  "own z of ln tokens where that of ln cost is low; rise of the share of tokens in the cheapest third of the models; only beside S2 or an even rhythm of S5",
 		MinimumN:   s11Minimum, Sample: "requests",
 		Thresholds: []Threshold{
+			{"rise of the cheap share", s11Cheap, "share"},
 			{"own z of ln tokens", s11TokensZ, "standard deviations"},
 			{"own z of ln cost, at most", s11CostZ, "standard deviations"},
-			{"rise of the cheap share", s11Cheap, "share"},
 		},
 		LookAlikes: []LookAlike{
 			look("good routing", "simple work on cheap models is thrift; without repeats or a rhythm it is no signal", leftOut),
@@ -31,8 +31,8 @@ func cheapLoop() Definition {
 		},
 		Question: "What do the many cheap requests do?",
 		Formula:  "cheap/1",
-		self:     "In {week} the share of your tokens on the cheapest models rose by {value}, with far more tokens at hardly more cost, beside repeats or an even rhythm.",
-		shared:   "{scope}, {week}: the share of tokens on the cheapest models rose by {value}.",
+		self:     "In {week} {value} of your tokens moved to the cheapest models, with far more tokens at hardly more cost, beside repeats or an even rhythm.",
+		shared:   "{scope}, {week}: {value} of the tokens moved to the cheapest models.",
 		measure:  measureCheap,
 		given: func(o *observation) bool {
 			even, _ := o.evenRhythm()

@@ -34,8 +34,8 @@ func cacheBusting() Definition {
 		},
 		Question: "What changes at the beginning of the prompts, so that the cache no longer fits?",
 		Formula:  "cache/1",
-		self:     "In {week} the share of your input that came from the cache fell by {value}.",
-		shared:   "{scope}, {week}: the share of input from the cache fell by {value}.",
+		self:     "In {week} {value} of your input no longer came from the cache as it usually does.",
+		shared:   "{scope}, {week}: {value} of the input no longer came from the cache as it usually does.",
 		services: true,
 		measure: func(o *observation) (r Reading) {
 			w := o.week

@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,6 +73,13 @@ func (s *scenario) fired(c *company, how innocent) {
 	}
 }
 
+// trial is one test of one signal.
+type trial struct {
+	*testing.T
+	s *scenario
+	d *Definition
+}
+
 func TestSignals(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.code, func(t *testing.T) {
@@ -79,14 +87,14 @@ func TestSignals(t *testing.T) {
 			if !ok {
 				t.Fatal("not in the catalogue")
 			}
-			t.Run("fires", func(t *testing.T) { testFires(t, &s, &d) })
-			t.Run("minimum sample", func(t *testing.T) { testSample(t, &s, &d) })
-			t.Run("unknown", func(t *testing.T) { testUnknown(t, &s) })
-			t.Run("no history", func(t *testing.T) { testNoHistory(t, &s) })
-			t.Run("gate", func(t *testing.T) { testGate(t, &s, &d) })
-			t.Run("declared", func(t *testing.T) { testDeclared(t, &s) })
+			t.Run("fires", func(t *testing.T) { trial{t, &s, &d}.fires() })
+			t.Run("minimum sample", func(t *testing.T) { trial{t, &s, &d}.sample() })
+			t.Run("unknown", func(t *testing.T) { trial{t, &s, &d}.unknown() })
+			t.Run("no history", func(t *testing.T) { trial{t, &s, &d}.noHistory() })
+			t.Run("gate", func(t *testing.T) { trial{t, &s, &d}.gate() })
+			t.Run("declared", func(t *testing.T) { trial{t, &s, &d}.declared() })
 			for _, l := range d.LookAlikes {
-				t.Run(l.Name, func(t *testing.T) { testLookAlike(t, &s, &d, l.Name) })
+				t.Run(l.Name, func(t *testing.T) { trial{t, &s, &d}.lookAlike(l.Name) })
 			}
 			if len(s.lookAlikes) != len(d.LookAlikes) {
 				t.Errorf("%d look-alikes have a case, the catalogue has %d", len(s.lookAlikes), len(d.LookAlikes))
@@ -110,8 +118,9 @@ func TestEverySignalHasAScenario(t *testing.T) {
 
 // A mechanism opens a question to the person and to nobody else; what supports
 // opens nothing.
-func testFires(t *testing.T, s *scenario, d *Definition) {
-	c := s.company(t)
+func (t trial) fires() {
+	s, d := t.s, t.d
+	c := s.company(t.T)
 	s.fired(c, innocent{})
 	if !c.stands(s.code) {
 		t.Fatalf("does not stand: %+v, families %+v", *c.observed().of(s.code), c.observed().state.Families)
@@ -153,9 +162,10 @@ func hasFact(s *Signal, name string) bool {
 }
 
 // One below the minimum says nothing, the minimum itself does.
-func testSample(t *testing.T, s *scenario, d *Definition) {
+func (t trial) sample() {
+	s, d := t.s, t.d
 	run := func(n int64) Measure {
-		c := s.company(t)
+		c := s.company(t.T)
 		s.fired(c, innocent{week: func(w *goodhartv1.Week, _ int) { s.sample(w, n) }})
 		return c.observed().of(s.code).Measure
 	}
@@ -171,11 +181,12 @@ func testSample(t *testing.T, s *scenario, d *Definition) {
 }
 
 // Without a known record there is no signal, and the coverage says so.
-func testUnknown(t *testing.T, s *scenario) {
+func (t trial) unknown() {
+	s := t.s
 	if s.sample == nil {
 		return
 	}
-	c := s.company(t)
+	c := s.company(t.T)
 	s.fired(c, innocent{week: func(w *goodhartv1.Week, _ int) { s.sample(w, 0) }})
 	if got := c.observed().of(s.code); got.Measure != Unknown || c.stands(s.code) || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Errorf("%+v", got)
@@ -186,11 +197,12 @@ func testUnknown(t *testing.T, s *scenario) {
 	}
 }
 
-func testNoHistory(t *testing.T, s *scenario) {
+func (t trial) noHistory() {
+	s := t.s
 	if !s.needsHistory {
 		return
 	}
-	c := s.company(t)
+	c := s.company(t.T)
 	s.fired(c, innocent{week: func(w *goodhartv1.Week, _ int) { forget(w) }})
 	if got := c.observed().of(s.code); got.Measure != NoHistory || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Errorf("%v", got.Measure)
@@ -198,8 +210,9 @@ func testNoHistory(t *testing.T, s *scenario) {
 }
 
 // If the team moves together, the person is not asked; of a mechanism the team is.
-func testGate(t *testing.T, s *scenario, d *Definition) {
-	c := s.company(t)
+func (t trial) gate() {
+	s, d := t.s, t.d
+	c := s.company(t.T)
 	s.fired(c, innocent{others: beside(teamOf)})
 	if c.stands(s.code) || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Error("the person is asked")
@@ -216,27 +229,29 @@ func testGate(t *testing.T, s *scenario, d *Definition) {
 }
 
 // A declared on-call duty covers a person's week.
-func testDeclared(t *testing.T, s *scenario) {
-	c := s.company(t)
+func (t trial) declared() {
+	s := t.s
+	c := s.company(t.T)
 	s.fired(c, innocent{context: event(OnCall)})
 	if c.stands(s.code) || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Error("the person is asked")
 	}
 }
 
-func testLookAlike(t *testing.T, s *scenario, d *Definition, name string) {
+func (t trial) lookAlike(name string) {
+	s, d := t.s, t.d
 	how, ok := s.lookAlikes[name]
 	if !ok {
 		t.Fatal("has no case")
 	}
-	c := s.company(t)
+	c := s.company(t.T)
 	s.fired(c, how)
 	asked := c.about(s.code, ScopeSelf)
 	if how.asks {
 		if !c.stands(s.code) {
 			t.Fatal("nothing tells it apart, yet it does not stand")
 		}
-		if d.Kind == Mechanism && !strings.Contains(asked[0].Question, name+": cannot be seen here") {
+		if d.Kind == Mechanism && !slices.Contains(asked[0].Evidence[0].LookAlikes, name+": cannot be seen here") {
 			t.Errorf("the person is not told: %s", asked[0].Question)
 		}
 		return
@@ -274,9 +289,8 @@ func onset(change func(*goodhartv1.Week)) func(*goodhartv1.Week, int) {
 
 // The look-alikes that several signals have.
 var (
-	team       = innocent{others: beside(teamOf), scope: ScopeTeam}
-	version    = innocent{others: beside(versionOf), scope: ScopeTool}
-	model      = innocent{others: beside(modelOf), scope: ScopeModel}
-	repository = innocent{others: beside(repositoryOf), scope: ScopeTeam}
-	asks       = innocent{asks: true}
+	team    = innocent{others: beside(teamOf), scope: ScopeTeam}
+	version = innocent{others: beside(versionOf), scope: ScopeTool}
+	model   = innocent{others: beside(modelOf), scope: ScopeModel}
+	asks    = innocent{asks: true}
 )

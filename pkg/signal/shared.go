@@ -54,7 +54,7 @@ func (e *evaluation) divert(i int, o *observation, c cohort) {
 	g.moved, g.others = max(g.moved, t.moved+1), max(g.others, t.others+1)
 	g.values = append(g.values, r.Value)
 	g.findings = agree(g.findings, r.findings)
-	g.r.Threshold = r.Threshold
+	g.r.Threshold, g.r.unit, g.r.other = r.Threshold, r.unit, r.other
 	g.r.N += r.N
 	g.r.Known += r.Known
 	g.r.Of += r.Of
@@ -174,11 +174,14 @@ func (e *evaluation) tellGroup(st *Standing, g *group, fired int) {
 		st.CostKnown = true
 	}
 	seen := d.shared
+	if g.r.other {
+		seen = d.otherShared
+	}
 	if g.others > 0 {
 		seen += moved
 	}
 	facts := e.groupFacts(g, fired)
-	question := d.question(seen, &g.r, d.findings(g.findings),
+	question := d.question(seen, &g.r, g.findings,
 		"{week}", window.WeekName(e.in.WeekStart), "{scope}", scopeName(g.kind, g.scope),
 		"{moved}", strconv.FormatInt(g.moved, 10), "{others}", strconv.FormatInt(g.others, 10))
 	e.emit(st, d, question, facts)
@@ -207,10 +210,8 @@ func (e *evaluation) groupFacts(g *group, fired int) []Fact {
 	if len(g.values) > 0 {
 		g.r.Value = median(g.values)
 	}
-	headline := number("headline", d.Statistic, g.r.Value, d.Thresholds[0].Unit, g.r.N).against(g.r.Threshold)
-	headline.LookAlikes = d.findings(g.findings)
 	facts := []Fact{
-		headline,
+		d.headline(&g.r, g.findings),
 		maybe("coverage", "share of the records that it could be measured on", share(g.r.Known, g.r.Of), g.r.Of > 0, "share", g.r.Of),
 		count("persistence", "windows of the last three in which it fired", int64(fired), "windows", windowsKept).against(windowsHit),
 	}

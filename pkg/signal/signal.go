@@ -122,6 +122,8 @@ type Definition struct {
 
 	// self and shared say what was seen, to the person and about a scope.
 	self, shared template
+	// other and otherShared say it where another of the thresholds was crossed.
+	other, otherShared template
 	// services: it is measured on services too, not on people and keys alone.
 	services bool
 	// spans: the statistic itself looks at several periods, so that one window

@@ -106,15 +106,13 @@ func (p *Point) signal(d *Definition, st *Standing, version uint64, findings []F
 	}
 	at := time.UnixMilli(p.Start).UTC().Format(time.RFC3339)
 	r := Reading{N: p.N, Value: p.Score, Threshold: surgeScore}
-	question := d.question(d.shared, &r, d.findings(findings), "{scope}", scopeName(p.Kind, p.Scope),
-		"{time}", at, "{metric}", metric, "{seen}", decimal(p.Value*scale), "{usual}", decimal(p.Usual*scale))
+	question := d.question(d.shared, &r, findings, "{scope}", scopeName(p.Kind, p.Scope),
+		"{time}", at, "{metric}", metric, "{seen}", decimal(p.Value*scale, ""), "{usual}", decimal(p.Usual*scale, ""))
 	if st.Status == Resolved {
 		question = over.fill("{title}", d.Title, "{quiet}", "4")
 	}
-	headline := number("headline", d.Statistic, p.Score, d.Thresholds[0].Unit, p.N).against(surgeScore)
-	headline.LookAlikes = d.findings(findings)
 	facts := []Fact{
-		headline,
+		d.headline(&r, findings),
 		number("value", metric+" of the quarter of an hour", p.Value*scale, unit, p.N),
 		number("usual", "what is usual at this time of day", p.Usual*scale, unit, p.N),
 	}

@@ -1,0 +1,212 @@
+package signal
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+const guardStart = firstWeek + 10*window.Hour
+
+// crossing of a guard k minutes after the start.
+func crossing(who string, metric goodhartv1.GuardMetric, pane, minute int64, ended bool) *Crossing {
+	c := &Crossing{
+		Tenant: "acme", Subject: who,
+		Guard: &goodhartv1.Guard{
+			Metric: metric, PaneMs: pane, PaneStartMs: guardStart + minute*window.Minute,
+			Value: 2000, P99: 20, Threshold: 160, Panes: 600, Ended: ended,
+			Team: "t0", Tool: "claude-code", Model: "m0", Credential: "ci-key",
+		},
+		At: guardStart + (minute+2)*window.Minute,
+	}
+	if strings.HasPrefix(who, "s_") {
+		c.Type = goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE
+	}
+	if metric == goodhartv1.GuardMetric_GUARD_METRIC_COST {
+		c.Guard.Value, c.Guard.P99, c.Guard.Threshold = 50e9, 1e9, 8e9
+	}
+	return c
+}
+
+const (
+	requestsMetric = goodhartv1.GuardMetric_GUARD_METRIC_REQUESTS
+	tokensMetric   = goodhartv1.GuardMetric_GUARD_METRIC_TOKENS
+	costMetric     = goodhartv1.GuardMetric_GUARD_METRIC_COST
+)
+
+// A service's crossing is told at once and in public, with key, tool and model; it
+// is over when every guard has fallen back.
+func TestGuardOfAService(t *testing.T) {
+	var s State
+	opened, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 0, false))
+	if !ok || opened.Code != "R1" || opened.Kind != ScopeService || opened.Scope != "s_ci" || opened.Status != Opened ||
+		opened.Severity != Critical || opened.Label != Runaway || opened.Team != "t0" || opened.OpenedAt != guardStart+2*window.Minute {
+		t.Fatalf("%+v", opened)
+	}
+	for _, part := range []string{"ci-key", "claude-code", "m0", "2000", "160", "600"} {
+		if !strings.Contains(opened.Question, part) {
+			t.Errorf("%q does not name %s", opened.Question, part)
+		}
+	}
+	updated, ok := s.Cross(crossing("s_ci", tokensMetric, 5*window.Minute, 1, false))
+	if !ok || updated.ID != opened.ID || updated.Rev != 1 || updated.Status != Updated {
+		t.Errorf("%+v", updated.Standing)
+	}
+	if _, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 20, true)); ok {
+		t.Error("resolved while another guard is above its threshold")
+	}
+	over, ok := s.Cross(crossing("s_ci", tokensMetric, 5*window.Minute, 21, true))
+	if !ok || over.Status != Resolved || over.ID != opened.ID || over.Rev != 2 || over.ResolvedAt == 0 {
+		t.Errorf("%+v", over.Standing)
+	}
+	if _, ok := s.Cross(crossing("s_ci", tokensMetric, 5*window.Minute, 21, true)); ok {
+		t.Error("ended twice")
+	}
+	// Within half an hour it is the same incident, later another one.
+	again, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 50, false))
+	if !ok || again.ID != opened.ID || again.Rev != 3 || again.Status != Opened || again.OpenedAt != opened.OpenedAt || again.ResolvedAt != 0 {
+		t.Errorf("%+v", again.Standing)
+	}
+	s.Cross(crossing("s_ci", requestsMetric, window.Minute, 60, true))
+	later, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 93, false))
+	if !ok || later.ID == opened.ID || later.Rev != 0 {
+		t.Errorf("%+v", later.Standing)
+	}
+}
+
+// Spend has its own code and its cost.
+func TestGuardOfSpend(t *testing.T) {
+	var s State
+	spend, ok := s.Cross(crossing("s_ci", costMetric, window.Minute, 0, false))
+	if !ok || spend.Code != "R2" || !spend.CostKnown || spend.CostNanos != 50e9 || !strings.Contains(spend.Question, "reached 50 in") {
+		t.Errorf("%+v", spend)
+	}
+	if spend.Evidence[0].Unit != "USD" || spend.Evidence[0].Value != 50 || spend.Evidence[0].Threshold != 8 || spend.Evidence[0].N != 600 {
+		t.Errorf("%+v", spend.Evidence[0])
+	}
+	rate, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 0, false))
+	if !ok || rate.ID == spend.ID || rate.CostKnown {
+		t.Errorf("%+v", rate.Standing)
+	}
+}
+
+// A person and a personal key are told in private, a key that is registered as an
+// automation in public and with less urgency.
+func TestGuardScope(t *testing.T) {
+	f := func(who string, ctx *Context, kind string, severity Severity) {
+		t.Helper()
+		var s State
+		c := crossing(who, requestsMetric, window.Minute, 0, false)
+		c.Context = ctx
+		got, ok := s.Cross(c)
+		if !ok || got.Kind != kind || got.Severity != severity {
+			t.Errorf("%s: %s, %s", who, got.Kind, got.Severity)
+		}
+		if kind == ScopeSelf && (strings.Contains(got.Question, "ci-key") || !strings.Contains(got.Question, "your")) {
+			t.Errorf("%s", got.Question)
+		}
+	}
+	registered := &Context{Automation: []Automation{{Credential: "ci-key"}}}
+	bySubject := &Context{Automation: []Automation{{Subject: "k_1"}}}
+	release := &Context{Events: []Event{{Kind: Release, From: guardStart - window.Hour, To: guardStart + window.Hour, Credential: "ci-key"}}}
+	past := &Context{Events: []Event{{Kind: Release, From: 0, To: guardStart, Team: "t0"}}}
+	f("p_1", nil, ScopeSelf, Critical)
+	f("a_1", nil, ScopeSelf, Critical)
+	f("k_1", nil, ScopeSelf, Critical)
+	f("s_1", nil, ScopeService, Critical)
+	f("k_1", registered, ScopeService, Warning)
+	f("k_1", bySubject, ScopeService, Warning)
+	f("p_1", registered, ScopeSelf, Warning)
+	f("s_1", release, ScopeService, Warning)
+	f("s_1", past, ScopeService, Critical)
+}
+
+// A guard that is open makes a weekly signal of the same person a runaway; a
+// dispute freezes a guard, and a mute silences it.
+func TestGuardAmongTheWeeks(t *testing.T) {
+	c := newCompany(t)
+	c.change = func(i int, w *goodhartv1.Week) {
+		if i == 0 {
+			fireClock(w, 0)
+		}
+	}
+	c.run(1)
+	opened, _ := c.state.Cross(crossing(subject, requestsMetric, window.Minute, 0, false))
+	c.run(1)
+	if clock := c.about("S5", ScopeSelf); len(clock) != 1 || clock[0].Label != Runaway {
+		t.Fatalf("%+v", clock)
+	}
+	c.ctx.Disputes = []Dispute{{Signal: opened.ID}}
+	c.run(1)
+	if got := c.about("R1", ScopeSelf); len(got) != 1 || got[0].Status != Disputed || got[0].Rev != 1 {
+		t.Errorf("%+v", got)
+	}
+	if _, ok := c.state.Cross(crossing(subject, tokensMetric, window.Minute, 1, false)); ok {
+		t.Error("a disputed guard goes on")
+	}
+	if _, ok := c.state.Cross(crossing(subject, tokensMetric, window.Minute, 1, true)); ok {
+		t.Error("a disputed guard ends")
+	}
+	c.ctx.Disputes[0].Closed = true
+	c.run(1)
+	if got := c.about("R1", ScopeSelf); len(got) != 2 || got[1].Status != Resolved {
+		t.Errorf("%+v", got)
+	}
+	late := crossing(subject, tokensMetric, window.Minute, 50*24*60, false)
+	if _, ok := c.state.Cross(late); ok {
+		t.Error("a muted guard is raised")
+	}
+	late.At += 8 * window.Week
+	if _, ok := c.state.Cross(late); !ok {
+		t.Error("a mute that is over silences")
+	}
+}
+
+// A series that leaves its daily pattern upwards is asked about once, and is over
+// after a calm hour.
+func TestSurge(t *testing.T) {
+	point := func(k int64, score, value float64) *Point {
+		return &Point{
+			Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Metric: Cost, Start: guardStart + k*quarter,
+			Value: value, Usual: 10e9, Score: score, N: 400, At: guardStart + (k+1)*quarter, Publishable: true,
+		}
+	}
+	var s State
+	for _, quiet := range []*Point{
+		point(0, 2.85, 90e9), point(0, 9, 1e9),
+		func() *Point { p := point(0, 9, 90e9); p.Publishable = false; return p }(),
+		func() *Point { p := point(0, 9, 90e9); p.N = 99; return p }(),
+	} {
+		if got, ok := s.Surge(quiet); ok {
+			t.Errorf("%+v", got)
+		}
+	}
+	opened, ok := s.Surge(point(1, 2.86, 90e9))
+	if !ok || opened.Code != "R3" || opened.Status != Opened || opened.Team != "t0" || opened.Severity != Critical ||
+		!opened.CostKnown || opened.CostNanos != 80e9 || opened.Private() {
+		t.Fatalf("%+v", opened)
+	}
+	if _, ok := s.Surge(point(2, 0, 90e9)); ok {
+		t.Error("said again without being new")
+	}
+	more, ok := s.Surge(point(3, 4, 190e9))
+	if !ok || more.Status != Updated || more.ID != opened.ID {
+		t.Errorf("%+v", more.Standing)
+	}
+	for k := int64(4); k < 7; k++ {
+		if _, ok := s.Surge(point(k, 0, 10e9)); ok {
+			t.Errorf("quarter %d", k)
+		}
+	}
+	over, ok := s.Surge(point(7, 0, 10e9))
+	if !ok || over.Status != Resolved || over.ID != opened.ID {
+		t.Errorf("%+v", over.Standing)
+	}
+	declared := point(40, 5, 90e9)
+	declared.Context = &Context{Events: []Event{{Kind: Migration, From: 0, To: declared.Start + 1, Team: "t0"}}}
+	if got, ok := s.Surge(declared); !ok || got.Severity != Warning || got.ID == opened.ID {
+		t.Errorf("%+v", got.Standing)
+	}
+}

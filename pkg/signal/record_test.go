@@ -1,0 +1,275 @@
+package signal
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	validator "github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
+)
+
+// everything is at least one record of every code that can be raised, and of
+// every status.
+func everything(t *testing.T) []Signal {
+	t.Helper()
+	var all []Signal
+	for _, s := range scenarios() {
+		for _, how := range []innocent{{}, team, version, model} {
+			c := s.company(t)
+			s.fired(c, how)
+			c.change = nil
+			c.run(3)
+			all = append(all, c.all...)
+		}
+	}
+	_, c := weeks(t, "xxxx", func(c *company, _ int) {
+		if len(c.all) > 0 {
+			c.ctx.Disputes = []Dispute{{Signal: c.all[0].ID}}
+		}
+	})
+	all = append(all, c.all...)
+	c = newCompany(t)
+	c.ctx.Targets = adoptionTarget(firstWeek + 6*window.Week)
+	workforce(c, 600, firstWeek+6*window.Week, 0.5)
+	c.run(12)
+	all = append(all, c.all...)
+	c = newCompany(t)
+	c.adjust = func(in *Input) {
+		in.Subjects[0].ID, in.Subjects[0].Type = "s_nightly", goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE
+		fireCache(in.Subjects[0].Week, 0)
+		fireContext(in.Subjects[0].Week, 0)
+	}
+	c.run(3)
+	all = append(all, c.all...)
+	var s State
+	for _, who := range []string{"s_ci", "p_1"} {
+		for _, metric := range []goodhartv1.GuardMetric{requestsMetric, tokensMetric, costMetric} {
+			for _, ended := range []bool{false, true} {
+				if x, ok := s.Cross(crossing(who, metric, window.Minute, 0, ended)); ok {
+					all = append(all, x)
+				}
+			}
+		}
+	}
+	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Publishable: true})
+	return append(all, x)
+}
+
+func compile(t *testing.T, name string) (schema *validator.Schema, fields []string) {
+	t.Helper()
+	raw, err := jsonschema.FS().ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := validator.NewCompiler()
+	if err := c.AddResource(name, doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err = c.Compile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shape struct {
+		Properties json.RawMessage `json:"properties"`
+	}
+	if err := json.Unmarshal(raw, &shape); err != nil {
+		t.Fatal(err)
+	}
+	return schema, names(t, shape.Properties)
+}
+
+// names of the fields of an object, in order.
+func names(t *testing.T, raw []byte) []string {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var skip json.RawMessage
+		if err := d.Decode(&skip); err != nil {
+			t.Fatal(err)
+		}
+		text, _ := name.(string)
+		out = append(out, text)
+	}
+	return out
+}
+
+// Every record is valid against the schema of its topic, and has its fields in
+// its order.
+func TestRecordsMatchTheirSchema(t *testing.T) {
+	shared, sharedFields := compile(t, "signals.v1.json")
+	self, selfFields := compile(t, "self.v1.json")
+	raised := map[string]bool{}
+	for _, s := range everything(t) {
+		schema, want := shared, sharedFields
+		if s.Private() {
+			schema, want = self, selfFields
+		}
+		body := s.AppendJSON(nil)
+		value, err := validator.UnmarshalJSON(bytes.NewReader(body))
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		if diff := cmp.Diff(want, names(t, body)); diff != "" {
+			t.Fatalf("%s: fields (-schema +record)\n%s", s.Code, diff)
+		}
+		seen := map[string]bool{}
+		for _, f := range s.Evidence {
+			if seen[f.Name] || f.Statistic == "" || f.Unit == "" || f.Window == "" {
+				t.Errorf("%s: fact %+v", s.Code, f)
+			}
+			seen[f.Name] = true
+		}
+		raised[s.Code+" "+s.Kind], raised[string(s.Status)] = true, true
+	}
+	for _, d := range Catalogue() {
+		for _, kind := range d.ScopeKinds {
+			// Crossed out: a prompt's peers explain what many of them do, and R3
+			// looks alike in all of its scopes.
+			if !raised[d.Code+" "+kind] && d.Code != "S3" && d.Code != "R3" {
+				t.Errorf("%s was not raised about %s", d.Code, kind)
+			}
+		}
+	}
+	for _, status := range []Status{Opened, Updated, Resolved, Disputed} {
+		if !raised[string(status)] {
+			t.Errorf("nothing %s", status)
+		}
+	}
+}
+
+// accusing are words that a question has no use for.
+var accusing = regexp.MustCompile(`(?i)\b(cheat\w*|fraud\w*|abus\w*|fake\w*|guilt\w*|suspicio\w*|suspect\w*|violat\w*|misconduct|dishonest\w*|lazy|waste\w*|offend\w*|culprit|caught|blame\w*|inflat\w*|manipulat\w*|punish\w*|gam(e|ed|ing)|gamer\w*|liar|lying|wrong\w*|should have|must stop|excessive\w*)\b`)
+
+// Every text asks and accuses nobody, and says what it rests on.
+func TestTexts(t *testing.T) {
+	for _, d := range Catalogue() {
+		texts := []string{d.Title, d.Question, d.Statistic, string(d.self), string(d.shared), string(d.other), string(d.otherShared), strings.Join(d.Needs, " ")}
+		for _, l := range d.LookAlikes {
+			texts = append(texts, l.Name, l.Why)
+			if l.Name == "" || l.Why == "" || strings.HasSuffix(l.Why, ".") {
+				t.Errorf("%s: look-alike %+v", d.Code, l)
+			}
+		}
+		for _, text := range texts {
+			if word := accusing.FindString(text); word != "" {
+				t.Errorf("%s: %q in %q", d.Code, word, text)
+			}
+		}
+		if !strings.HasSuffix(d.Question, "?") || len(d.LookAlikes) == 0 || len(d.Thresholds) == 0 || d.Formula == "" || d.Sample == "" {
+			t.Errorf("%s: %+v", d.Code, d)
+		}
+		if d.Kind == Supporting != (len(d.ScopeKinds) == 0) {
+			t.Errorf("%s speaks of %v", d.Code, d.ScopeKinds)
+		}
+		if strings.Contains(strings.ToLower(string(d.shared+d.otherShared)), "you") {
+			t.Errorf("%s: the shared text speaks to a person: %s", d.Code, d.shared)
+		}
+	}
+	for _, fixed := range []template{tail, moved, over, contested} {
+		if word := accusing.FindString(string(fixed)); word != "" {
+			t.Errorf("%q in %q", word, fixed)
+		}
+	}
+}
+
+// What is asked names the sample, the threshold and every look-alike with its
+// finding, ends with a question, and leaves no place open.
+func TestQuestions(t *testing.T) {
+	for _, s := range everything(t) {
+		q := s.Question
+		if !strings.HasSuffix(q, "?") || strings.ContainsAny(q, "{}") || accusing.MatchString(q) {
+			t.Errorf("%s: %s", s.Code, q)
+		}
+		if s.Status != Opened && s.Status != Updated {
+			continue
+		}
+		d, _ := Lookup(s.Code)
+		headline := s.Evidence[0]
+		for _, part := range append([]string{
+			" " + decimalInt(headline.N) + " " + d.Sample, "the threshold is " + decimal(headline.Threshold, headline.Unit) + ".", d.Question,
+		}, headline.LookAlikes...) {
+			name, finding, looked := strings.Cut(part, ": ")
+			if looked && (!strings.Contains(q, name) || !strings.Contains(q, finding+": ")) || !looked && !strings.Contains(q, part) {
+				t.Errorf("%s does not name %q: %s", s.Code, part, q)
+			}
+		}
+		if len(headline.LookAlikes) != len(d.LookAlikes) || !headline.HasThreshold {
+			t.Errorf("%s: %+v", s.Code, headline)
+		}
+	}
+}
+
+func decimalInt(n int64) string {
+	raw, _ := json.Marshal(n)
+	return string(raw)
+}
+
+// pseudonym of a person, an account or a key.
+var pseudonym = regexp.MustCompile(`\b[pak]_[0-9a-zA-Z]`)
+
+// A shared record names no person, in no field.
+func TestNoPersonInSharedRecords(t *testing.T) {
+	shared := 0
+	for _, s := range everything(t) {
+		if s.Private() {
+			continue
+		}
+		shared++
+		if body := s.AppendJSON(nil); pseudonym.Match(body) {
+			t.Errorf("%s", body)
+		}
+	}
+	if shared < 20 {
+		t.Errorf("only %d shared records", shared)
+	}
+}
+
+func TestDecimal(t *testing.T) {
+	for x, want := range map[float64]string{
+		0: "0", 3: "3", 3.14159: "3.14", 42.25: "42.3", 1234.5: "1235", 0.005: "0.005", -0.5: "-0.5", 1e-7: "1e-07", 0.1: "0.1", 1e9: "1000000000",
+	} {
+		if got := decimal(x, ""); got != want {
+			t.Errorf("%g: %s", x, got)
+		}
+	}
+	if got := decimal(0.305, "share"); got != "30.5 %" {
+		t.Error(got)
+	}
+}
+
+func TestDocs(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "docs", "signals.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(raw) != Doc() {
+		t.Error("docs/signals.md is not up to date: run go generate ./pkg/signal")
+	}
+	if word := accusing.FindString(strings.ReplaceAll(Doc(), string(PossibleGaming), "")); word != "" {
+		t.Errorf("%q in the document", word)
+	}
+}
