@@ -76,8 +76,9 @@ func newFeed(cfg Config, r *Receiver, tel *probe.Telemetry, m *metrics) *feed {
 	f := &feed{
 		name: r.Name, wait: r.GroupWait, memory: cfg.Memory, rules: cfg.Rules,
 		pauses: pauses{
-			first: cmp.Or(cfg.pauses.first, time.Second),
-			most:  cmp.Or(cfg.pauses.most, time.Minute),
+			first:  cmp.Or(cfg.pauses.first, time.Second),
+			most:   cmp.Or(cfg.pauses.most, time.Minute),
+			commit: cmp.Or(cfg.pauses.commit, 15*time.Second),
 		},
 		ready: func(yes bool) {
 			if yes {

@@ -29,7 +29,7 @@ type Config struct {
 	// Admin is the address of /metrics, /healthz, /readyz; empty for none.
 	Admin string `yaml:"admin"`
 
-	// For tests: how receivers are reached, and how soon again.
+	// For tests: how receivers are reached, how soon again, and what Kafka may take.
 	transport http.RoundTripper
 	pauses    pauses
 }

@@ -58,11 +58,9 @@ type feed struct {
 	paused bool
 }
 
-// pauses are those between attempts, and within what is committed.
-type pauses struct{ first, most time.Duration }
-
-// commitTimeout bounds a commit.
-const commitTimeout = 15 * time.Second
+// pauses are those between attempts, from the first to the longest, and how long a
+// commit may take.
+type pauses struct{ first, most, commit time.Duration }
 
 // run tells the receiver what is on the topic until ctx ends. What was told by
 // then is committed.
@@ -101,7 +99,7 @@ func (f *feed) open(opts []kgo.Opt, instance string) error {
 		// that is read to its end would seem to lag.
 		kgo.KeepControlRecords(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxWait(time.Second),
+		kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.OnPartitionsAssigned(f.onAssigned), kgo.OnPartitionsRevoked(f.onLost), kgo.OnPartitionsLost(f.onLost),
 		kgo.OnOffsetsFetched(f.onOffsets), kgo.AdjustFetchOffsetsFn(f.adjust),
@@ -186,6 +184,7 @@ func (f *feed) adjust(ctx context.Context, offsets map[string]map[int32]kgo.Offs
 	if err != nil {
 		return nil, fmt.Errorf("list end offsets: %w", err)
 	}
+	defer f.tellReady() // an empty partition has nothing to read
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for number := range offsets[schemas.TopicSignals] {
@@ -389,7 +388,7 @@ func (f *feed) commit(ctx context.Context) {
 	for p, c := range changed {
 		metadata[p.number] = c.metadata
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.pauses.commit)
 	defer cancel()
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
 		for i := range req.Topics {
