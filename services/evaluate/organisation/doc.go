@@ -12,10 +12,13 @@
 // milliseconds. [Organisation.Records] then yields normalised events in order of
 // event time: drafts that are stamped by the collector's own code, with real
 // event ids, request keys, pseudonyms, prices and Kafka keys. Usage comes as
-// spans of the GenAI conventions, outcomes as CloudEvents; a [Record] keeps the raw
-// ids of the wire, so that the same traffic can be sent to a collector that
+// spans of the GenAI conventions, outcomes as CloudEvents; [Record.AppendSpan] and
+// [Record.CloudEvent] encode what a collector turns into the same event, if it
 // has [Organisation.PeopleFile], [Organisation.Credentials] and
-// [Organisation.TenantKey]. About a week of events is in memory at a time.
+// [Organisation.TenantKey]: all but the repository, the parent conversation and the
+// sequence, which spans cannot carry. There are no activities, so accepted edits and
+// outcomes that clients report stay unknown. About a week of events is in memory
+// at a time.
 // [Organisation.Truth] adds up exactly the events that were yielded.
 //
 // Weeks are ISO weeks of the person's local time. Each purpose, person and week

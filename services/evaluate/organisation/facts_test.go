@@ -152,7 +152,7 @@ const ordinary = AgentOperator | OnCall | Launch | Hackathon | RetryStorm | Code
 func TestRequestsLookLikePeoples(t *testing.T) {
 	o := newOrganisation(t, 2, func(c *Config) {
 		gamers(0, 0)(c)
-		c.People, c.Weeks = 250, 26
+		c.People, c.Weeks = 200, 26
 	})
 	d := read(o, nil)
 	var distinct, cvs, counts, warm, cold []float64

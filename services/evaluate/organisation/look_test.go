@@ -43,7 +43,7 @@ func TestEveryLookAlikeIsThere(t *testing.T) {
 func TestLookAlikesLookAlike(t *testing.T) {
 	o := newOrganisation(t, 7, func(c *Config) {
 		gamers(0, 0)(c)
-		c.People, c.Weeks, c.AnnouncedWeek, c.Habits.Derived = 250, 26, 18, 1
+		c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek, c.Habits.Derived = 200, 26, 18, 40, 1
 		c.LookAlikes.AgentOperator, c.LookAlikes.LongContext, c.LookAlikes.Codemod = .04, .04, .06
 	})
 	d := read(o, nil)

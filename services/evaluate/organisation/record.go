@@ -57,11 +57,10 @@ func (o *Organisation) takeBack(r *record) {
 
 // stamp completes a record as the collector does.
 func (o *Organisation) stamp(r *record, c *event.Credential) {
-	key, rejected := o.stamper.Stamp(&r.draft, c, time.UnixMilli(r.event.TimeMs))
+	key, rejected := o.stamper.Stamp(&r.draft, c, time.UnixMilli(r.event.TimeMs+exportDelay))
 	if rejected != nil {
 		panic("organisation: an event that a collector refuses: " + rejected.String()) // it was drawn wrongly
 	}
-	r.event.ReceivedMs = r.event.TimeMs + exportDelay
 	r.Record = Record{Event: &r.event, Key: key, Draft: &r.draft, Credential: c}
 }
 

@@ -5,7 +5,7 @@ import "testing"
 func TestRunawaysRunAtTwentyTimesTheUsualRate(t *testing.T) {
 	o := newOrganisation(t, 8, func(c *Config) {
 		small(c)
-		c.RequestsPerWeek, c.Runaways, c.Gamers.Prevalence = 40, 5, 0
+		c.RequestsPerWeek, c.Runaways, c.Gamers.Prevalence = 30, 5, 0
 	})
 	type at struct {
 		subject string

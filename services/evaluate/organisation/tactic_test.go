@@ -62,7 +62,8 @@ func traces(o *Organisation) map[Tactic]trace {
 func TestTacticsLeaveTheirTraces(t *testing.T) {
 	o := newOrganisation(t, 3, func(c *Config) {
 		gamers(.5, .25)(c)
-		c.People, c.Weeks, c.AnnouncedWeek, c.Gamers.Mixed, c.Habits.Derived = 300, 26, 18, 0, 1
+		c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 250, 26, 18, 40
+		c.Gamers.Mixed, c.Habits.Derived, c.Gamers.Tactics.MinimumAdoption = 0, 1, 3
 		c.Gamers.Intensity = [2]float64{2, 4}
 		c.LookAlikes.LongContext, c.LookAlikes.AgentOperator, c.LookAlikes.ReportCron = .02, .02, .02
 	})

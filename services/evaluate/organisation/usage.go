@@ -108,7 +108,7 @@ func (w *week) emit(q *request, n int, sequence uint64) {
 	if parent := w.parents[q.session]; parent > 0 {
 		r.draft.ParentConversation = "session-" + key + strconv.Itoa(parent-1)
 	}
-	o.name(r, "response-"+key+strconv.Itoa(n))
+	o.name(r, "response-"+p.ID+"-"+key+strconv.Itoa(n))
 	o.put(r, &o.fleet)
 
 	row.Requests++
