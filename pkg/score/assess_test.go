@@ -272,12 +272,16 @@ func TestCoverageIsUnknownWithoutLinks(t *testing.T) {
 
 // The cost of an outcome is that of what is expected, by the efficiency.
 func TestUnitCost(t *testing.T) {
-	for _, s := range assess(busy(), 6, unchanged).Scores {
+	final := assess(busy(), 6, unchanged)
+	for i, s := range assess(busy(), 6, func(b *Block) { b.Value.Settled /= 2 }).Scores {
 		if want := float64(s.AlignedNanos) / (s.Eventual * s.Index / 100); !near(s.UnitCost, want, 1e-12) {
 			t.Errorf("%s: %v, want %v", s.Unit, s.UnitCost, want)
 		}
 		if !(s.UnitCostLow < s.UnitCost && s.UnitCost < s.UnitCostHigh) {
 			t.Errorf("%s: %v in (%v, %v)", s.Unit, s.UnitCost, s.UnitCostLow, s.UnitCostHigh)
+		}
+		if settled := final.Scores[i].UnitCost; !near(s.UnitCost, settled, 0.25) {
+			t.Errorf("%s: %v before it has settled, then %v", s.Unit, s.UnitCost, settled)
 		}
 	}
 }

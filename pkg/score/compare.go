@@ -36,13 +36,9 @@ func (a *Assessment) compare() {
 	for i, s := range scored {
 		s.Peers, s.PeersKnown = len(scored)-1, true
 		for _, o := range scored[i+1:] {
-			switch above := s.Posterior.Above(o.Posterior); {
-			case above >= Distinct:
+			if s.Posterior.Above(o.Posterior) >= Distinct {
 				s.Below++
 				o.Above++
-			case above <= 1-Distinct:
-				s.Above++
-				o.Below++
 			}
 		}
 	}
@@ -59,7 +55,7 @@ func (a *Assessment) Groups() [][]string {
 	var groups [][]string
 	end := 0
 	for i := range scored {
-		to := max(end, i+1)
+		to := i + 1
 		for to < len(scored) && alike(scored[i:to], scored[to]) {
 			to++
 		}
@@ -76,10 +72,10 @@ func (a *Assessment) Groups() [][]string {
 	return groups
 }
 
-// alike reports whether o cannot be told from any of the scores.
+// alike reports whether o cannot be told from any of the scores, which are better.
 func alike(scores []*Score, o *Score) bool {
 	for _, s := range scores {
-		if above := s.Posterior.Above(o.Posterior); above >= Distinct || above <= 1-Distinct {
+		if s.Posterior.Above(o.Posterior) >= Distinct {
 			return false
 		}
 	}

@@ -84,6 +84,15 @@ func TestCurveIsRecovered(t *testing.T) {
 	if !ok {
 		t.Fatal("no curve")
 	}
+	cheaper := 0
+	for _, b := range weeks {
+		if float64(b.AlignedNanos)/float64(b.People) < c.Reference {
+			cheaper++
+		}
+	}
+	if want := (len(weeks) - 1) / 2; cheaper != want {
+		t.Errorf("%d of %d rows spend less than the reference, want %d", cheaper, len(weeks), want)
+	}
 	scale := math.Pow(c.Reference/o.spend, o.exponent)
 	if math.Abs(c.Exponent-o.exponent) > 0.01 || !near(c.Base, o.base, 0.05) || !near(c.Slope, o.slope*scale, 0.03) || !near(c.Dispersion, 1, 0.5) {
 		t.Errorf("%+v, want base %v, slope %v, exponent %v", c, o.base, o.slope*scale, o.exponent)
@@ -237,6 +246,8 @@ func TestCurveAtTheEdges(t *testing.T) {
 	}
 	if c, ok := f(func(_ int, b *Block) { b.AlignedNanos = 0 }); !ok || c.Slope != 0 || c.Base <= 0 || c.Reference != 0 {
 		t.Errorf("without spend: %+v", c)
+	} else if e, _ := c.Expected(5, 1e12); !near(e, 5*c.Base, 1e-12) {
+		t.Errorf("of the first who spend %v are expected, want %v", e, 5*c.Base)
 	}
 	for name, change := range map[string]func(i int, b *Block){
 		"spend buys nothing": func(_ int, b *Block) { b.Value = Value{Outcomes: b.People} },
@@ -253,6 +264,32 @@ func TestCurveAtTheEdges(t *testing.T) {
 	}
 	if c, ok := f(func(_ int, b *Block) { b.LinkedOnly = true }); !ok || c.Base != 0 || c.Share != 1 || c.Slope <= 0 || !c.LinkedOnly {
 		t.Errorf("linked only: %+v", c)
+	}
+}
+
+// A week counts half as much as one four weeks later, so the curve follows what
+// changes.
+func TestRecentWeeksCountMore(t *testing.T) {
+	o := usual()
+	o.efficiency = 0
+	weeks, _, _ := o.draw(2)
+	starts := FitStarts(testEnd)
+	for i := range weeks {
+		if weeks[i].Start >= starts[9] {
+			weeks[i].Value = Value{3 * weeks[i].Value.Outcomes, 3 * weeks[i].Value.Standing, 3 * weeks[i].Value.Settled}
+		}
+	}
+	m := NewModel(weeks)
+	sums := [4]float64{} // outcomes and people, plain and weighted
+	for _, r := range m.rows() {
+		if want := math.Pow(2, -float64(starts[12]-r.Block.Start)/float64(28*window.Day)); !near(r.Weight, want, 1e-12) {
+			t.Fatalf("weight %v, want %v", r.Weight, want)
+		}
+		sums[0], sums[1] = sums[0]+r.Outcomes, sums[1]+float64(r.Block.People)
+		sums[2], sums[3] = sums[2]+r.Weight*r.Outcomes, sums[3]+r.Weight*float64(r.Block.People)
+	}
+	if plain, weighted := sums[0]/sums[1], sums[2]/sums[3]; weighted < 1.15*plain || !near(m.Curves[0].Outcomes, sums[2], 1e-12) {
+		t.Errorf("%v outcomes a person, weighted %v; the curve rests on %v, want %v", plain, weighted, m.Curves[0].Outcomes, sums[2])
 	}
 }
 
