@@ -307,7 +307,12 @@ func TestComparison(t *testing.T) {
 			t.Errorf("%d above, %d below", above, below)
 		}
 		seen := map[string]bool{}
+		last := ""
 		for _, group := range a.Groups() {
+			if group[len(group)-1] == last {
+				t.Errorf("%v lies in the group before", group)
+			}
+			last = group[len(group)-1]
 			for i, name := range group {
 				seen[name] = true
 				for _, other := range group[i+1:] {

@@ -157,6 +157,10 @@ func TestBlock(t *testing.T) {
 	if diff := cmp.Diff(want, got); !ok || diff != "" {
 		t.Errorf("known %v (-want +got)\n%s", ok, diff)
 	}
+	s.Days[10].CostNanos = -5_000_000_000 // a refund is no outcome's cost
+	if b, _ := s.Block(want.Start); b.AlignedNanos != 0 {
+		t.Errorf("a refund counts %d", b.AlignedNanos)
+	}
 	if late, ok := s.Block(s.First + 400*window.Day); !ok || late.Records != 0 || late.People != 0 {
 		t.Errorf("after the last day: %+v, known %v", late, ok)
 	}
