@@ -6,7 +6,7 @@
 // Delivery: a version is published once, in one transaction to goodhart.events.v1
 // and goodhart.meta.v1. Of two that run at once for a tenant the later one goes
 // on and the earlier one fails without having published anything. Publishing what
-// is in force already does nothing.
+// is in force already does nothing, unless it is asked for.
 package apply
 
 import (
@@ -35,6 +35,8 @@ type Config struct {
 	Tenant string `yaml:"-"`
 	// Diff says what would change and publishes nothing.
 	Diff bool `yaml:"-"`
+	// Again publishes what is in force already once more, as the next version.
+	Again bool `yaml:"-"`
 	// Out receives the result; required.
 	Out io.Writer `yaml:"-"`
 

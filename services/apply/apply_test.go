@@ -59,9 +59,11 @@ func testVersions(b *bed) {
 		b.Errorf("%q, %v; want %q", out, err, want)
 	}
 	b.says(first, "acme: published version 3") // back again is a change too
+	first.Again = true
+	b.says(first, "acme: published version 4")
 
 	for _, topic := range []string{schemas.TopicEvents, schemas.TopicMeta} {
-		if diff := cmp.Diff([]uint64{1, 2, 3}, b.versions(topic, "acme")); diff != "" {
+		if diff := cmp.Diff([]uint64{1, 2, 3, 4}, b.versions(topic, "acme")); diff != "" {
 			b.Errorf("%s (-want +got)\n%s", topic, diff)
 		}
 		if diff := cmp.Diff([]uint64{1}, b.versions(topic, "globex")); diff != "" {

@@ -35,6 +35,7 @@ func ParseArgs(args []string, out io.Writer, getenv func(string) (string, bool))
 	file := f.String("config", "", "YAML `file` that says where Kafka is; see services/apply/config.example.yaml")
 	check := f.Bool("check-config", false, "validate the configuration and the policy file and exit")
 	f.BoolVar(&c.Diff, "diff", false, "say what would change and publish nothing")
+	f.BoolVar(&c.Again, "again", false, "publish it although it is in force, as after a dead letter")
 	f.StringVar(&c.Tenant, "tenant", "", "`tenant` that the file must speak of; needed if it names none")
 	for rest := args; ; rest = f.Args()[1:] { // flags may follow the file
 		if err := f.Parse(rest); err != nil {

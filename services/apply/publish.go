@@ -21,7 +21,7 @@ import (
 // died in the middle of it.
 const hangs = 10 * time.Second
 
-// publish publishes a policy unless it is in force, and returns the version that
+// publish publishes a policy unless it is in force already, and returns the version that
 // is in force then and what was in force before.
 //
 // The transactional id is the tenant's lock: whoever takes it ends what an earlier
@@ -48,7 +48,7 @@ func publish(ctx context.Context, cfg Config, p *policy.Policy) (uint64, inForce
 	if err != nil {
 		return 0, inForce{}, err
 	}
-	if old.says(p) {
+	if old.says(p) && !cfg.Again {
 		return old.version, old, nil
 	}
 	if cfg.decided != nil {
