@@ -1,11 +1,13 @@
 package tenant
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 )
@@ -60,10 +62,30 @@ func (f *Fold) emitGroup(g *score.GroupSize, out *machine.Outputs) {
 	})
 }
 
+// emitSignal emits a revision of a signal: on self.v1 if it concerns a person.
+func (f *Fold) emitSignal(s *signal.Signal, out *machine.Outputs) {
+	f.stats.Signals++
+	if out.Silent {
+		return
+	}
+	f.emit.body = s.AppendJSON(f.emit.body[:0])
+	e := envelope{
+		eventType: signal.TypeSignal, topic: schemas.TopicSignals, key: s.ID,
+		tenant: s.Tenant, object: [3]string{signal.KindSignal, s.ID, s.Code},
+		at: s.UpdatedAt, rev: s.Rev,
+	}
+	if s.Private() {
+		e.eventType, e.topic, e.key = signal.TypeSelf, schemas.TopicSelf, s.Tenant+"|"+s.Scope
+	}
+	f.send(out, e)
+}
+
 // envelope is what a record's key and CloudEvents headers say.
 type envelope struct {
 	eventType string
 	tenant    string
+	// topic is scores.v1, and key what object says, unless they are set.
+	topic, key string
 	// object names what the record states, whatever its time and revision: with
 	// the tenant it is the key, so that a compacted copy holds the latest.
 	object [3]string
@@ -89,7 +111,11 @@ func (f *Fold) send(out *machine.Outputs, e envelope) {
 	buf = append(append(buf, source...), e.tenant...)
 	from := len(buf)
 	buf = time.UnixMilli(e.at).UTC().AppendFormat(buf, time.RFC3339)
-	out.EmitBytes(schemas.TopicScores, machine.ByKey, key, f.w, f.emit.body, []machine.Header{
+	topic := cmp.Or(e.topic, schemas.TopicScores)
+	if e.key != "" {
+		key = []byte(e.key)
+	}
+	out.EmitBytes(topic, machine.ByKey, key, f.w, f.emit.body, []machine.Header{
 		{Key: "ce_specversion", Value: []byte("1.0")},
 		{Key: "ce_type", Value: []byte(e.eventType)},
 		{Key: "ce_source", Value: buf[id:from:from]},

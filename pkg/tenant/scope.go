@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -45,6 +46,11 @@ type tenant struct {
 	// scopes is sorted by (kind, name).
 	scopes []*scope
 	people map[string]*person
+	// weeks of subjects wait to be judged; context is what the configuration
+	// declares, nil until it is asked for.
+	weeks   []signal.Subject
+	signals signal.State
+	context *signal.Context
 }
 
 // scope is what a tenant, a team, a model or a tool did. A team without a name

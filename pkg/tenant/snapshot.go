@@ -27,7 +27,8 @@ func (f *Fold) AppendShard(dst []byte, _ int) []byte {
 }
 
 func (f *Fold) saveTenant(t *tenant) *goodhartv1.TenantState {
-	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config}
+	sortWeeks(t.weeks)
+	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config, Weeks: saveWeeks(t.weeks), Signals: saveSignals(&t.signals)}
 	for i, s := range t.scopes {
 		s.index = uint32(i)
 		m.Scopes = append(m.Scopes, f.saveScope(s))
@@ -146,6 +147,7 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 	t := f.tenant(saved.Tenant)
 	t.config = saved.Config
+	t.weeks, t.signals = loadWeeks(saved.Weeks), loadSignals(saved.Signals)
 	for _, state := range saved.Scopes {
 		if state.Kind <= 0 || state.Kind >= kinds {
 			return fmt.Errorf("scope %q: unknown kind %d", state.Name, state.Kind)

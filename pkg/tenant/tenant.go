@@ -1,7 +1,9 @@
 // Package tenant is the third fold of the pipeline, pure: features in, scores
-// out. It adds the panes of all subjects of a tenant up by tenant, team, model
-// and tool, and at every slide of every window says what each of these scopes
-// did; it counts people, and decides which team-weeks may be published.
+// and signals out. It adds the panes of all subjects of a tenant up by tenant,
+// team, model and tool, and at every slide of every window says what each of these
+// scopes did; it counts people, and decides which team-weeks may be published. It
+// has package signal judge the weeks of all subjects together, ten days after
+// their Monday, and the crossings of rate guards at once.
 //
 // A window that ends at E is emitted by the first record with a watermark past
 // E, when every pane of its last minute has been applied. A pane that changes
@@ -72,6 +74,8 @@ type Stats struct {
 	Rolling, Revisions int64
 	// GroupSizes were emitted.
 	GroupSizes int64
+	// Weeks of subjects were taken, and revisions of Signals emitted.
+	Weeks, Signals int64
 	// Tenants, Scopes and People are held now.
 	Tenants, Scopes, People int64
 }
@@ -144,13 +148,13 @@ func (f *Fold) Step(r *machine.Record, out *machine.Outputs) {
 	if f.w > f.due {
 		f.advance(out)
 	}
-	if reason := f.apply(r); reason != "" {
+	if reason := f.apply(r, out); reason != "" {
 		f.bury(r, reason, out)
 	}
 }
 
 // apply lets a feature take effect and returns why it cannot, a code.
-func (f *Fold) apply(r *machine.Record) (reason string) {
+func (f *Fold) apply(r *machine.Record, out *machine.Outputs) (reason string) {
 	m := &f.in
 	m.Reset()
 	if err := m.UnmarshalVTUnsafe(r.Value); err != nil {
@@ -159,8 +163,10 @@ func (f *Fold) apply(r *machine.Record) (reason string) {
 	switch m.Kind {
 	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK:
 		return ""
-	case goodhartv1.FeatureKind_FEATURE_KIND_WEEK, goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
-		return "" // no rolling figure rests on them
+	case goodhartv1.FeatureKind_FEATURE_KIND_WEEK:
+		return f.takeWeek(r.Value)
+	case goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
+		return f.cross(r.Value, out)
 	case goodhartv1.FeatureKind_FEATURE_KIND_PANE:
 		return f.addFeature(m)
 	case goodhartv1.FeatureKind_FEATURE_KIND_CONFIG:
@@ -198,7 +204,8 @@ func (f *Fold) configure(value []byte) (reason string) {
 	if m.Config == nil || m.Tenant == "" {
 		return "no_config"
 	}
-	f.tenant(m.Tenant).config = m.Config
+	t := f.tenant(m.Tenant)
+	t.config, t.context = m.Config, nil
 	f.stats.Configs++
 	return ""
 }

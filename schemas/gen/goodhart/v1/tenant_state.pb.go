@@ -252,7 +252,10 @@ type TenantState struct {
 	// Sorted by (kind, name).
 	Scopes []*ScopeState `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Sorted by subject.
-	People        []*PersonState `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
+	People []*PersonState `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
+	// Weeks of subjects that are not yet judged, sorted by (week_start_ms, subject).
+	Weeks         []*SubjectWeek `protobuf:"bytes,5,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	Signals       *SignalState   `protobuf:"bytes,6,opt,name=signals,proto3" json:"signals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -315,6 +318,1214 @@ func (x *TenantState) GetPeople() []*PersonState {
 	return nil
 }
 
+func (x *TenantState) GetWeeks() []*SubjectWeek {
+	if x != nil {
+		return x.Weeks
+	}
+	return nil
+}
+
+func (x *TenantState) GetSignals() *SignalState {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+// SubjectWeek is a week of a subject that waits for those of the others.
+type SubjectWeek struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	IdentityType  IdentityType           `protobuf:"varint,2,opt,name=identity_type,json=identityType,proto3,enum=goodhart.v1.IdentityType" json:"identity_type,omitempty"`
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	Week          *Week                  `protobuf:"bytes,4,opt,name=week,proto3" json:"week,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubjectWeek) Reset() {
+	*x = SubjectWeek{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectWeek) ProtoMessage() {}
+
+func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectWeek.ProtoReflect.Descriptor instead.
+func (*SubjectWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *SubjectWeek) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SubjectWeek) GetIdentityType() IdentityType {
+	if x != nil {
+		return x.IdentityType
+	}
+	return IdentityType_IDENTITY_TYPE_UNSPECIFIED
+}
+
+func (x *SubjectWeek) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *SubjectWeek) GetWeek() *Week {
+	if x != nil {
+		return x.Week
+	}
+	return nil
+}
+
+// SignalState is what the evaluation of signals remembers. Lists are sorted as
+// package signal says.
+type SignalState struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subjects      []*SubjectHistory      `protobuf:"bytes,1,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	Groups        []*GroupHistory        `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	Signals       []*StandingSignal      `protobuf:"bytes,3,rep,name=signals,proto3" json:"signals,omitempty"`
+	Mutes         []*SignalMute          `protobuf:"bytes,4,rep,name=mutes,proto3" json:"mutes,omitempty"`
+	Repeats       []*RepeatHistory       `protobuf:"bytes,5,rep,name=repeats,proto3" json:"repeats,omitempty"`
+	Adoption      []*AdoptionHistory     `protobuf:"bytes,6,rep,name=adoption,proto3" json:"adoption,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalState) Reset() {
+	*x = SignalState{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalState) ProtoMessage() {}
+
+func (x *SignalState) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalState.ProtoReflect.Descriptor instead.
+func (*SignalState) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SignalState) GetSubjects() []*SubjectHistory {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *SignalState) GetGroups() []*GroupHistory {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *SignalState) GetSignals() []*StandingSignal {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+func (x *SignalState) GetMutes() []*SignalMute {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
+func (x *SignalState) GetRepeats() []*RepeatHistory {
+	if x != nil {
+		return x.Repeats
+	}
+	return nil
+}
+
+func (x *SignalState) GetAdoption() []*AdoptionHistory {
+	if x != nil {
+		return x.Adoption
+	}
+	return nil
+}
+
+// SubjectHistory is what is remembered of a subject.
+type SubjectHistory struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Subject             string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	WeekMs              int64                  `protobuf:"varint,2,opt,name=week_ms,json=weekMs,proto3" json:"week_ms,omitempty"`
+	TzOffsetMin         int32                  `protobuf:"zigzag32,3,opt,name=tz_offset_min,json=tzOffsetMin,proto3" json:"tz_offset_min,omitempty"`
+	ModelChangedMs      int64                  `protobuf:"varint,4,opt,name=model_changed_ms,json=modelChangedMs,proto3" json:"model_changed_ms,omitempty"`
+	VersionChangedMs    int64                  `protobuf:"varint,5,opt,name=version_changed_ms,json=versionChangedMs,proto3" json:"version_changed_ms,omitempty"`
+	RepositoryChangedMs int64                  `protobuf:"varint,6,opt,name=repository_changed_ms,json=repositoryChangedMs,proto3" json:"repository_changed_ms,omitempty"`
+	TzChangedMs         int64                  `protobuf:"varint,7,opt,name=tz_changed_ms,json=tzChangedMs,proto3" json:"tz_changed_ms,omitempty"`
+	Families            []*FamilyHistory       `protobuf:"bytes,8,rep,name=families,proto3" json:"families,omitempty"`
+	Cheap               []int64                `protobuf:"varint,9,rep,packed,name=cheap,proto3" json:"cheap,omitempty"`
+	Period              *PeriodHistory         `protobuf:"bytes,10,opt,name=period,proto3" json:"period,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *SubjectHistory) Reset() {
+	*x = SubjectHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubjectHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubjectHistory) ProtoMessage() {}
+
+func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubjectHistory.ProtoReflect.Descriptor instead.
+func (*SubjectHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SubjectHistory) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *SubjectHistory) GetWeekMs() int64 {
+	if x != nil {
+		return x.WeekMs
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetTzOffsetMin() int32 {
+	if x != nil {
+		return x.TzOffsetMin
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetModelChangedMs() int64 {
+	if x != nil {
+		return x.ModelChangedMs
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetVersionChangedMs() int64 {
+	if x != nil {
+		return x.VersionChangedMs
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetRepositoryChangedMs() int64 {
+	if x != nil {
+		return x.RepositoryChangedMs
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetTzChangedMs() int64 {
+	if x != nil {
+		return x.TzChangedMs
+	}
+	return 0
+}
+
+func (x *SubjectHistory) GetFamilies() []*FamilyHistory {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+func (x *SubjectHistory) GetCheap() []int64 {
+	if x != nil {
+		return x.Cheap
+	}
+	return nil
+}
+
+func (x *SubjectHistory) GetPeriod() *PeriodHistory {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+// FamilyHistory is one signal's history of a subject.
+type FamilyHistory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	OnsetMs       int64                  `protobuf:"varint,2,opt,name=onset_ms,json=onsetMs,proto3" json:"onset_ms,omitempty"`
+	Calm          int32                  `protobuf:"varint,3,opt,name=calm,proto3" json:"calm,omitempty"`
+	Windows       []*SignalWindow        `protobuf:"bytes,4,rep,name=windows,proto3" json:"windows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FamilyHistory) Reset() {
+	*x = FamilyHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FamilyHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FamilyHistory) ProtoMessage() {}
+
+func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FamilyHistory.ProtoReflect.Descriptor instead.
+func (*FamilyHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FamilyHistory) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *FamilyHistory) GetOnsetMs() int64 {
+	if x != nil {
+		return x.OnsetMs
+	}
+	return 0
+}
+
+func (x *FamilyHistory) GetCalm() int32 {
+	if x != nil {
+		return x.Calm
+	}
+	return 0
+}
+
+func (x *FamilyHistory) GetWindows() []*SignalWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+// SignalWindow is one measured week.
+type SignalWindow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WeekMs        int64                  `protobuf:"varint,1,opt,name=week_ms,json=weekMs,proto3" json:"week_ms,omitempty"`
+	Fired         bool                   `protobuf:"varint,2,opt,name=fired,proto3" json:"fired,omitempty"`
+	P             float64                `protobuf:"fixed64,3,opt,name=p,proto3" json:"p,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalWindow) Reset() {
+	*x = SignalWindow{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalWindow) ProtoMessage() {}
+
+func (x *SignalWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalWindow.ProtoReflect.Descriptor instead.
+func (*SignalWindow) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SignalWindow) GetWeekMs() int64 {
+	if x != nil {
+		return x.WeekMs
+	}
+	return 0
+}
+
+func (x *SignalWindow) GetFired() bool {
+	if x != nil {
+		return x.Fired
+	}
+	return false
+}
+
+func (x *SignalWindow) GetP() float64 {
+	if x != nil {
+		return x.P
+	}
+	return 0
+}
+
+// GroupHistory is the history of a question to a shared scope.
+type GroupHistory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Scope         string                 `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	Windows       []*SignalWindow        `protobuf:"bytes,4,rep,name=windows,proto3" json:"windows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupHistory) Reset() {
+	*x = GroupHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupHistory) ProtoMessage() {}
+
+func (x *GroupHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupHistory.ProtoReflect.Descriptor instead.
+func (*GroupHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GroupHistory) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *GroupHistory) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GroupHistory) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *GroupHistory) GetWindows() []*SignalWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+// StandingSignal is a signal that was raised.
+type StandingSignal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Code          string                 `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Scope         string                 `protobuf:"bytes,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	Team          string                 `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
+	Label         string                 `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	Severity      string                 `protobuf:"bytes,7,opt,name=severity,proto3" json:"severity,omitempty"`
+	Status        string                 `protobuf:"bytes,8,opt,name=status,proto3" json:"status,omitempty"`
+	Rev           uint32                 `protobuf:"varint,9,opt,name=rev,proto3" json:"rev,omitempty"`
+	OpenedMs      int64                  `protobuf:"varint,10,opt,name=opened_ms,json=openedMs,proto3" json:"opened_ms,omitempty"`
+	UpdatedMs     int64                  `protobuf:"varint,11,opt,name=updated_ms,json=updatedMs,proto3" json:"updated_ms,omitempty"`
+	ResolvedMs    int64                  `protobuf:"varint,12,opt,name=resolved_ms,json=resolvedMs,proto3" json:"resolved_ms,omitempty"`
+	SeenMs        int64                  `protobuf:"varint,13,opt,name=seen_ms,json=seenMs,proto3" json:"seen_ms,omitempty"`
+	Reviewed      bool                   `protobuf:"varint,14,opt,name=reviewed,proto3" json:"reviewed,omitempty"`
+	Quiet         int32                  `protobuf:"varint,15,opt,name=quiet,proto3" json:"quiet,omitempty"`
+	Crossed       uint32                 `protobuf:"varint,16,opt,name=crossed,proto3" json:"crossed,omitempty"`
+	CostNanos     *int64                 `protobuf:"varint,17,opt,name=cost_nanos,json=costNanos,proto3,oneof" json:"cost_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StandingSignal) Reset() {
+	*x = StandingSignal{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StandingSignal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StandingSignal) ProtoMessage() {}
+
+func (x *StandingSignal) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StandingSignal.ProtoReflect.Descriptor instead.
+func (*StandingSignal) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StandingSignal) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetSeverity() string {
+	if x != nil {
+		return x.Severity
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *StandingSignal) GetRev() uint32 {
+	if x != nil {
+		return x.Rev
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetOpenedMs() int64 {
+	if x != nil {
+		return x.OpenedMs
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetUpdatedMs() int64 {
+	if x != nil {
+		return x.UpdatedMs
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetResolvedMs() int64 {
+	if x != nil {
+		return x.ResolvedMs
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetSeenMs() int64 {
+	if x != nil {
+		return x.SeenMs
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetReviewed() bool {
+	if x != nil {
+		return x.Reviewed
+	}
+	return false
+}
+
+func (x *StandingSignal) GetQuiet() int32 {
+	if x != nil {
+		return x.Quiet
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetCrossed() uint32 {
+	if x != nil {
+		return x.Crossed
+	}
+	return 0
+}
+
+func (x *StandingSignal) GetCostNanos() int64 {
+	if x != nil && x.CostNanos != nil {
+		return *x.CostNanos
+	}
+	return 0
+}
+
+// SignalMute silences a question.
+type SignalMute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Scope         string                 `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	UntilMs       int64                  `protobuf:"varint,4,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignalMute) Reset() {
+	*x = SignalMute{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignalMute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignalMute) ProtoMessage() {}
+
+func (x *SignalMute) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignalMute.ProtoReflect.Descriptor instead.
+func (*SignalMute) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SignalMute) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *SignalMute) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SignalMute) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *SignalMute) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+// RepeatHistory is how often people repeated themselves in a week.
+type RepeatHistory struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	WeekMs           int64                  `protobuf:"varint,1,opt,name=week_ms,json=weekMs,proto3" json:"week_ms,omitempty"`
+	RepeatedRequests int64                  `protobuf:"varint,2,opt,name=repeated_requests,json=repeatedRequests,proto3" json:"repeated_requests,omitempty"`
+	Pairs            int64                  `protobuf:"varint,3,opt,name=pairs,proto3" json:"pairs,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *RepeatHistory) Reset() {
+	*x = RepeatHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepeatHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepeatHistory) ProtoMessage() {}
+
+func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepeatHistory.ProtoReflect.Descriptor instead.
+func (*RepeatHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RepeatHistory) GetWeekMs() int64 {
+	if x != nil {
+		return x.WeekMs
+	}
+	return 0
+}
+
+func (x *RepeatHistory) GetRepeatedRequests() int64 {
+	if x != nil {
+		return x.RepeatedRequests
+	}
+	return 0
+}
+
+func (x *RepeatHistory) GetPairs() int64 {
+	if x != nil {
+		return x.Pairs
+	}
+	return 0
+}
+
+// AdoptionHistory is what is remembered of a target for weekly use.
+type AdoptionHistory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Weeks         []*AdoptionWeek        `protobuf:"bytes,2,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	Before        []int64                `protobuf:"varint,3,rep,packed,name=before,proto3" json:"before,omitempty"`
+	After         []int64                `protobuf:"varint,4,rep,packed,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptionHistory) Reset() {
+	*x = AdoptionHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptionHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptionHistory) ProtoMessage() {}
+
+func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptionHistory.ProtoReflect.Descriptor instead.
+func (*AdoptionHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *AdoptionHistory) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *AdoptionHistory) GetWeeks() []*AdoptionWeek {
+	if x != nil {
+		return x.Weeks
+	}
+	return nil
+}
+
+func (x *AdoptionHistory) GetBefore() []int64 {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *AdoptionHistory) GetAfter() []int64 {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// AdoptionWeek is the estimate of one week.
+type AdoptionWeek struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	WeekMs        int64                  `protobuf:"varint,1,opt,name=week_ms,json=weekMs,proto3" json:"week_ms,omitempty"`
+	People        int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	Excess        float64                `protobuf:"fixed64,3,opt,name=excess,proto3" json:"excess,omitempty"`
+	Variance      float64                `protobuf:"fixed64,4,opt,name=variance,proto3" json:"variance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptionWeek) Reset() {
+	*x = AdoptionWeek{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptionWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptionWeek) ProtoMessage() {}
+
+func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptionWeek.ProtoReflect.Descriptor instead.
+func (*AdoptionWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *AdoptionWeek) GetWeekMs() int64 {
+	if x != nil {
+		return x.WeekMs
+	}
+	return 0
+}
+
+func (x *AdoptionWeek) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *AdoptionWeek) GetExcess() float64 {
+	if x != nil {
+		return x.Excess
+	}
+	return 0
+}
+
+func (x *AdoptionWeek) GetVariance() float64 {
+	if x != nil {
+		return x.Variance
+	}
+	return 0
+}
+
+// PeriodHistory is the current period of a subject, and the last ones.
+type PeriodHistory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Period        string                 `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
+	Metric        string                 `protobuf:"bytes,3,opt,name=metric,proto3" json:"metric,omitempty"`
+	StartMs       int64                  `protobuf:"varint,4,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	Amount        int64                  `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	Late          int64                  `protobuf:"varint,6,opt,name=late,proto3" json:"late,omitempty"`
+	Last          int64                  `protobuf:"varint,7,opt,name=last,proto3" json:"last,omitempty"`
+	Outcomes      int64                  `protobuf:"varint,8,opt,name=outcomes,proto3" json:"outcomes,omitempty"`
+	LateOutcomes  int64                  `protobuf:"varint,9,opt,name=late_outcomes,json=lateOutcomes,proto3" json:"late_outcomes,omitempty"`
+	Requests      int64                  `protobuf:"varint,10,opt,name=requests,proto3" json:"requests,omitempty"`
+	EarlyDays     int32                  `protobuf:"varint,11,opt,name=early_days,json=earlyDays,proto3" json:"early_days,omitempty"`
+	LateDays      int32                  `protobuf:"varint,12,opt,name=late_days,json=lateDays,proto3" json:"late_days,omitempty"`
+	Closed        []*ClosedPeriod        `protobuf:"bytes,13,rep,name=closed,proto3" json:"closed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeriodHistory) Reset() {
+	*x = PeriodHistory{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeriodHistory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeriodHistory) ProtoMessage() {}
+
+func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeriodHistory.ProtoReflect.Descriptor instead.
+func (*PeriodHistory) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PeriodHistory) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *PeriodHistory) GetPeriod() string {
+	if x != nil {
+		return x.Period
+	}
+	return ""
+}
+
+func (x *PeriodHistory) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *PeriodHistory) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetLate() int64 {
+	if x != nil {
+		return x.Late
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetLast() int64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetOutcomes() int64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetLateOutcomes() int64 {
+	if x != nil {
+		return x.LateOutcomes
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetEarlyDays() int32 {
+	if x != nil {
+		return x.EarlyDays
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetLateDays() int32 {
+	if x != nil {
+		return x.LateDays
+	}
+	return 0
+}
+
+func (x *PeriodHistory) GetClosed() []*ClosedPeriod {
+	if x != nil {
+		return x.Closed
+	}
+	return nil
+}
+
+// ClosedPeriod is a period that has ended.
+type ClosedPeriod struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	StartMs          int64                  `protobuf:"varint,1,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	Amount           int64                  `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Requests         int64                  `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
+	LnAmount         float64                `protobuf:"fixed64,4,opt,name=ln_amount,json=lnAmount,proto3" json:"ln_amount,omitempty"`
+	LateLogit        float64                `protobuf:"fixed64,5,opt,name=late_logit,json=lateLogit,proto3" json:"late_logit,omitempty"`
+	LateOutcomeLogit float64                `protobuf:"fixed64,6,opt,name=late_outcome_logit,json=lateOutcomeLogit,proto3" json:"late_outcome_logit,omitempty"`
+	LateWorked       float64                `protobuf:"fixed64,7,opt,name=late_worked,json=lateWorked,proto3" json:"late_worked,omitempty"`
+	LastShare        float64                `protobuf:"fixed64,8,opt,name=last_share,json=lastShare,proto3" json:"last_share,omitempty"`
+	Counted          bool                   `protobuf:"varint,9,opt,name=counted,proto3" json:"counted,omitempty"`
+	Hit              bool                   `protobuf:"varint,10,opt,name=hit,proto3" json:"hit,omitempty"`
+	P                float64                `protobuf:"fixed64,11,opt,name=p,proto3" json:"p,omitempty"`
+	Surge            bool                   `protobuf:"varint,12,opt,name=surge,proto3" json:"surge,omitempty"`
+	SurgeP           float64                `protobuf:"fixed64,13,opt,name=surge_p,json=surgeP,proto3" json:"surge_p,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ClosedPeriod) Reset() {
+	*x = ClosedPeriod{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosedPeriod) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosedPeriod) ProtoMessage() {}
+
+func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosedPeriod.ProtoReflect.Descriptor instead.
+func (*ClosedPeriod) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ClosedPeriod) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLnAmount() float64 {
+	if x != nil {
+		return x.LnAmount
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLateLogit() float64 {
+	if x != nil {
+		return x.LateLogit
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLateOutcomeLogit() float64 {
+	if x != nil {
+		return x.LateOutcomeLogit
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLateWorked() float64 {
+	if x != nil {
+		return x.LateWorked
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLastShare() float64 {
+	if x != nil {
+		return x.LastShare
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
+}
+
+func (x *ClosedPeriod) GetHit() bool {
+	if x != nil {
+		return x.Hit
+	}
+	return false
+}
+
+func (x *ClosedPeriod) GetP() float64 {
+	if x != nil {
+		return x.P
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetSurge() bool {
+	if x != nil {
+		return x.Surge
+	}
+	return false
+}
+
+func (x *ClosedPeriod) GetSurgeP() float64 {
+	if x != nil {
+		return x.SurgeP
+	}
+	return 0
+}
+
 // ScopeState is what a tenant, a team, a model or a tool did.
 type ScopeState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -334,7 +1545,7 @@ type ScopeState struct {
 
 func (x *ScopeState) Reset() {
 	*x = ScopeState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +1557,7 @@ func (x *ScopeState) String() string {
 func (*ScopeState) ProtoMessage() {}
 
 func (x *ScopeState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +1570,7 @@ func (x *ScopeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeState.ProtoReflect.Descriptor instead.
 func (*ScopeState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ScopeState) GetKind() ScopeKind {
@@ -423,7 +1634,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +1646,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +1659,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -480,7 +1691,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +1703,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +1716,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -553,7 +1764,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +1776,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +1789,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -635,7 +1846,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +1858,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +1871,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -698,7 +1909,7 @@ type PersonScope struct {
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +1921,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +1934,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -787,7 +1998,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +2010,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +2023,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -849,12 +2060,129 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\atenants\x18\x03 \x03(\v2\x18.goodhart.v1.TenantStateR\atenants\"=\n" +
 	"\x0eTenantSchedule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
-	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\xb5\x01\n" +
+	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\x99\x02\n" +
 	"\vTenantState\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12+\n" +
 	"\x06config\x18\x02 \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12/\n" +
 	"\x06scopes\x18\x03 \x03(\v2\x17.goodhart.v1.ScopeStateR\x06scopes\x120\n" +
-	"\x06people\x18\x04 \x03(\v2\x18.goodhart.v1.PersonStateR\x06people\"\xc9\x02\n" +
+	"\x06people\x18\x04 \x03(\v2\x18.goodhart.v1.PersonStateR\x06people\x12.\n" +
+	"\x05weeks\x18\x05 \x03(\v2\x18.goodhart.v1.SubjectWeekR\x05weeks\x122\n" +
+	"\asignals\x18\x06 \x01(\v2\x18.goodhart.v1.SignalStateR\asignals\"\xa2\x01\n" +
+	"\vSubjectWeek\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12>\n" +
+	"\ridentity_type\x18\x02 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\x12%\n" +
+	"\x04week\x18\x04 \x01(\v2\x11.goodhart.v1.WeekR\x04week\"\xcf\x02\n" +
+	"\vSignalState\x127\n" +
+	"\bsubjects\x18\x01 \x03(\v2\x1b.goodhart.v1.SubjectHistoryR\bsubjects\x121\n" +
+	"\x06groups\x18\x02 \x03(\v2\x19.goodhart.v1.GroupHistoryR\x06groups\x125\n" +
+	"\asignals\x18\x03 \x03(\v2\x1b.goodhart.v1.StandingSignalR\asignals\x12-\n" +
+	"\x05mutes\x18\x04 \x03(\v2\x17.goodhart.v1.SignalMuteR\x05mutes\x124\n" +
+	"\arepeats\x18\x05 \x03(\v2\x1a.goodhart.v1.RepeatHistoryR\arepeats\x128\n" +
+	"\badoption\x18\x06 \x03(\v2\x1c.goodhart.v1.AdoptionHistoryR\badoption\"\x99\x03\n" +
+	"\x0eSubjectHistory\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x17\n" +
+	"\aweek_ms\x18\x02 \x01(\x03R\x06weekMs\x12\"\n" +
+	"\rtz_offset_min\x18\x03 \x01(\x11R\vtzOffsetMin\x12(\n" +
+	"\x10model_changed_ms\x18\x04 \x01(\x03R\x0emodelChangedMs\x12,\n" +
+	"\x12version_changed_ms\x18\x05 \x01(\x03R\x10versionChangedMs\x122\n" +
+	"\x15repository_changed_ms\x18\x06 \x01(\x03R\x13repositoryChangedMs\x12\"\n" +
+	"\rtz_changed_ms\x18\a \x01(\x03R\vtzChangedMs\x126\n" +
+	"\bfamilies\x18\b \x03(\v2\x1a.goodhart.v1.FamilyHistoryR\bfamilies\x12\x14\n" +
+	"\x05cheap\x18\t \x03(\x03R\x05cheap\x122\n" +
+	"\x06period\x18\n" +
+	" \x01(\v2\x1a.goodhart.v1.PeriodHistoryR\x06period\"\x87\x01\n" +
+	"\rFamilyHistory\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
+	"\bonset_ms\x18\x02 \x01(\x03R\aonsetMs\x12\x12\n" +
+	"\x04calm\x18\x03 \x01(\x05R\x04calm\x123\n" +
+	"\awindows\x18\x04 \x03(\v2\x19.goodhart.v1.SignalWindowR\awindows\"K\n" +
+	"\fSignalWindow\x12\x17\n" +
+	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12\x14\n" +
+	"\x05fired\x18\x02 \x01(\bR\x05fired\x12\f\n" +
+	"\x01p\x18\x03 \x01(\x01R\x01p\"\x81\x01\n" +
+	"\fGroupHistory\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope\x123\n" +
+	"\awindows\x18\x04 \x03(\v2\x19.goodhart.v1.SignalWindowR\awindows\"\xc3\x03\n" +
+	"\x0eStandingSignal\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05scope\x18\x04 \x01(\tR\x05scope\x12\x12\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\x12\x14\n" +
+	"\x05label\x18\x06 \x01(\tR\x05label\x12\x1a\n" +
+	"\bseverity\x18\a \x01(\tR\bseverity\x12\x16\n" +
+	"\x06status\x18\b \x01(\tR\x06status\x12\x10\n" +
+	"\x03rev\x18\t \x01(\rR\x03rev\x12\x1b\n" +
+	"\topened_ms\x18\n" +
+	" \x01(\x03R\bopenedMs\x12\x1d\n" +
+	"\n" +
+	"updated_ms\x18\v \x01(\x03R\tupdatedMs\x12\x1f\n" +
+	"\vresolved_ms\x18\f \x01(\x03R\n" +
+	"resolvedMs\x12\x17\n" +
+	"\aseen_ms\x18\r \x01(\x03R\x06seenMs\x12\x1a\n" +
+	"\breviewed\x18\x0e \x01(\bR\breviewed\x12\x14\n" +
+	"\x05quiet\x18\x0f \x01(\x05R\x05quiet\x12\x18\n" +
+	"\acrossed\x18\x10 \x01(\rR\acrossed\x12\"\n" +
+	"\n" +
+	"cost_nanos\x18\x11 \x01(\x03H\x00R\tcostNanos\x88\x01\x01B\r\n" +
+	"\v_cost_nanos\"e\n" +
+	"\n" +
+	"SignalMute\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope\x12\x19\n" +
+	"\buntil_ms\x18\x04 \x01(\x03R\auntilMs\"k\n" +
+	"\rRepeatHistory\x12\x17\n" +
+	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12+\n" +
+	"\x11repeated_requests\x18\x02 \x01(\x03R\x10repeatedRequests\x12\x14\n" +
+	"\x05pairs\x18\x03 \x01(\x03R\x05pairs\"\x88\x01\n" +
+	"\x0fAdoptionHistory\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12/\n" +
+	"\x05weeks\x18\x02 \x03(\v2\x19.goodhart.v1.AdoptionWeekR\x05weeks\x12\x16\n" +
+	"\x06before\x18\x03 \x03(\x03R\x06before\x12\x14\n" +
+	"\x05after\x18\x04 \x03(\x03R\x05after\"s\n" +
+	"\fAdoptionWeek\x12\x17\n" +
+	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12\x16\n" +
+	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x16\n" +
+	"\x06excess\x18\x03 \x01(\x01R\x06excess\x12\x1a\n" +
+	"\bvariance\x18\x04 \x01(\x01R\bvariance\"\xfe\x02\n" +
+	"\rPeriodHistory\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x16\n" +
+	"\x06period\x18\x02 \x01(\tR\x06period\x12\x16\n" +
+	"\x06metric\x18\x03 \x01(\tR\x06metric\x12\x19\n" +
+	"\bstart_ms\x18\x04 \x01(\x03R\astartMs\x12\x16\n" +
+	"\x06amount\x18\x05 \x01(\x03R\x06amount\x12\x12\n" +
+	"\x04late\x18\x06 \x01(\x03R\x04late\x12\x12\n" +
+	"\x04last\x18\a \x01(\x03R\x04last\x12\x1a\n" +
+	"\boutcomes\x18\b \x01(\x03R\boutcomes\x12#\n" +
+	"\rlate_outcomes\x18\t \x01(\x03R\flateOutcomes\x12\x1a\n" +
+	"\brequests\x18\n" +
+	" \x01(\x03R\brequests\x12\x1d\n" +
+	"\n" +
+	"early_days\x18\v \x01(\x05R\tearlyDays\x12\x1b\n" +
+	"\tlate_days\x18\f \x01(\x05R\blateDays\x121\n" +
+	"\x06closed\x18\r \x03(\v2\x19.goodhart.v1.ClosedPeriodR\x06closed\"\xf0\x02\n" +
+	"\fClosedPeriod\x12\x19\n" +
+	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x03R\x06amount\x12\x1a\n" +
+	"\brequests\x18\x03 \x01(\x03R\brequests\x12\x1b\n" +
+	"\tln_amount\x18\x04 \x01(\x01R\blnAmount\x12\x1d\n" +
+	"\n" +
+	"late_logit\x18\x05 \x01(\x01R\tlateLogit\x12,\n" +
+	"\x12late_outcome_logit\x18\x06 \x01(\x01R\x10lateOutcomeLogit\x12\x1f\n" +
+	"\vlate_worked\x18\a \x01(\x01R\n" +
+	"lateWorked\x12\x1d\n" +
+	"\n" +
+	"last_share\x18\b \x01(\x01R\tlastShare\x12\x18\n" +
+	"\acounted\x18\t \x01(\bR\acounted\x12\x10\n" +
+	"\x03hit\x18\n" +
+	" \x01(\bR\x03hit\x12\f\n" +
+	"\x01p\x18\v \x01(\x01R\x01p\x12\x14\n" +
+	"\x05surge\x18\f \x01(\bR\x05surge\x12\x17\n" +
+	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xc9\x02\n" +
 	"\n" +
 	"ScopeState\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.goodhart.v1.ScopeKindR\x04kind\x12\x12\n" +
@@ -918,43 +2246,74 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
 	(*TenantFoldState)(nil), // 2: goodhart.v1.TenantFoldState
 	(*TenantSchedule)(nil),  // 3: goodhart.v1.TenantSchedule
 	(*TenantState)(nil),     // 4: goodhart.v1.TenantState
-	(*ScopeState)(nil),      // 5: goodhart.v1.ScopeState
-	(*ScopePane)(nil),       // 6: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 7: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 8: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 9: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 10: goodhart.v1.PersonScope
-	(*PersonSpend)(nil),     // 11: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 12: goodhart.v1.Config
-	(*Cell)(nil),            // 13: goodhart.v1.Cell
+	(*SubjectWeek)(nil),     // 5: goodhart.v1.SubjectWeek
+	(*SignalState)(nil),     // 6: goodhart.v1.SignalState
+	(*SubjectHistory)(nil),  // 7: goodhart.v1.SubjectHistory
+	(*FamilyHistory)(nil),   // 8: goodhart.v1.FamilyHistory
+	(*SignalWindow)(nil),    // 9: goodhart.v1.SignalWindow
+	(*GroupHistory)(nil),    // 10: goodhart.v1.GroupHistory
+	(*StandingSignal)(nil),  // 11: goodhart.v1.StandingSignal
+	(*SignalMute)(nil),      // 12: goodhart.v1.SignalMute
+	(*RepeatHistory)(nil),   // 13: goodhart.v1.RepeatHistory
+	(*AdoptionHistory)(nil), // 14: goodhart.v1.AdoptionHistory
+	(*AdoptionWeek)(nil),    // 15: goodhart.v1.AdoptionWeek
+	(*PeriodHistory)(nil),   // 16: goodhart.v1.PeriodHistory
+	(*ClosedPeriod)(nil),    // 17: goodhart.v1.ClosedPeriod
+	(*ScopeState)(nil),      // 18: goodhart.v1.ScopeState
+	(*ScopePane)(nil),       // 19: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 20: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 21: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 22: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 23: goodhart.v1.PersonScope
+	(*PersonSpend)(nil),     // 24: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 25: goodhart.v1.Config
+	(IdentityType)(0),       // 26: goodhart.v1.IdentityType
+	(*Week)(nil),            // 27: goodhart.v1.Week
+	(*Cell)(nil),            // 28: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	12, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
-	5,  // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	9,  // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
-	0,  // 5: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	6,  // 6: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	6,  // 7: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	6,  // 8: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	7,  // 9: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	8,  // 10: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	13, // 11: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	10, // 12: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	11, // 13: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	25, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	18, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
+	22, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	5,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
+	6,  // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
+	26, // 7: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	27, // 8: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	7,  // 9: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
+	10, // 10: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
+	11, // 11: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
+	12, // 12: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
+	13, // 13: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
+	14, // 14: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
+	8,  // 15: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
+	16, // 16: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
+	9,  // 17: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
+	9,  // 18: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
+	15, // 19: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
+	17, // 20: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	0,  // 21: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	19, // 22: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	19, // 23: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	19, // 24: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	20, // 25: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	21, // 26: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	28, // 27: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	23, // 28: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	24, // 29: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -964,14 +2323,15 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	}
 	file_goodhart_v1_event_proto_init()
 	file_goodhart_v1_feature_proto_init()
-	file_goodhart_v1_tenant_state_proto_msgTypes[7].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[10].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,195 @@
+package tenant
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// judged is how long after its Monday a week is judged: at the midnight when the
+// weeks of all subjects, wherever on earth they are, have been stated.
+const judged = window.Week + 3*window.Day
+
+// takeWeek keeps a week of a subject until it is judged with those of the others.
+func (f *Fold) takeWeek(value []byte) (reason string) {
+	var m goodhartv1.Feature // it must outlive the record
+	if err := m.UnmarshalVT(value); err != nil {
+		return "undecodable"
+	}
+	if m.Week == nil || m.Tenant == "" || m.Subject == "" {
+		return "no_week"
+	}
+	start := m.Week.WeekStartMs
+	if start != window.WeekStart(start) {
+		return "bad_week"
+	}
+	if start+judged < f.w {
+		f.stats.TooOld++
+		return ""
+	}
+	f.stats.Weeks++
+	f.newest = max(f.newest, start)
+	t := f.tenant(m.Tenant)
+	t.weeks = append(t.weeks, signal.Subject{ID: m.Subject, Type: m.IdentityType, Role: m.Role, Week: m.Week})
+	return ""
+}
+
+// cross lets a rate guard open or resolve its signal at once.
+func (f *Fold) cross(value []byte, out *machine.Outputs) (reason string) {
+	var m goodhartv1.Feature
+	if err := m.UnmarshalVT(value); err != nil {
+		return "undecodable"
+	}
+	if m.Guard == nil || m.Tenant == "" || m.Subject == "" {
+		return "no_guard"
+	}
+	t := f.tenant(m.Tenant)
+	s, said := t.signals.Cross(&signal.Crossing{
+		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w, Context: t.declared(),
+	})
+	if said {
+		f.emitSignal(&s, out)
+	}
+	return ""
+}
+
+// judgeWeeks judges the week of every tenant that is due at a midnight.
+func (f *Fold) judgeWeeks(midnight int64, out *machine.Outputs) {
+	week := midnight - judged
+	if week != window.WeekStart(week) {
+		return
+	}
+	for _, t := range f.order {
+		f.judgeWeek(t, week, out)
+	}
+}
+
+func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
+	var subjects []signal.Subject
+	t.weeks = slices.DeleteFunc(t.weeks, func(s signal.Subject) bool {
+		start := s.Week.WeekStartMs
+		if start == week {
+			subjects = append(subjects, s)
+		}
+		return start <= week
+	})
+	if len(subjects) == 0 && t.quiet() {
+		return
+	}
+	result := signal.Evaluate(&signal.Input{
+		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.declared(),
+		MinimumGroup: f.cfg.MinimumGroup, Publishable: t.publishable(week),
+	}, &t.signals)
+	for i := range result.Signals {
+		f.emitSignal(&result.Signals[i], out)
+	}
+}
+
+// publishable lists the teams that may be shown in a week.
+func (t *tenant) publishable(week int64) map[string]bool {
+	teams := map[string]bool{}
+	for _, s := range t.scopes {
+		for _, g := range s.groups {
+			if s.kind == kindTeam && g.week == week && g.reason == score.ReasonOK {
+				teams[s.name] = true
+			}
+		}
+	}
+	return teams
+}
+
+// quiet reports whether nothing waits to be judged and nobody who was is
+// remembered.
+func (t *tenant) quiet() bool {
+	return len(t.weeks)+len(t.signals.Subjects)+len(t.signals.Signals)+len(t.signals.Mutes) == 0
+}
+
+// memory is how long after its last week a subject is remembered, at most.
+const memory = 28 * window.Week
+
+// declared is what the configuration in force declares.
+func (t *tenant) declared() *signal.Context {
+	if t.context == nil {
+		t.context = contextOf(t.config)
+	}
+	return t.context
+}
+
+// contextOf reads a configuration. One that does not parse, which `goodhart apply`
+// never publishes, declares nothing.
+func contextOf(config *goodhartv1.Config) *signal.Context {
+	c := &signal.Context{Version: config.GetVersion(), Teams: map[string]signal.Team{}}
+	if config == nil {
+		return c
+	}
+	p, err := policy.Parse(config.Document)
+	if err != nil {
+		return c
+	}
+	for _, team := range p.Teams {
+		declared := signal.Team{Size: team.Size}
+		if team.Connected != nil {
+			declared.Connected, declared.ConnectedKnown = float64(*team.Connected)/100, true
+		}
+		c.Teams[team.ID] = declared
+	}
+	for _, a := range p.Automation {
+		if a.Subject != "" || a.Credential != "" {
+			c.Automation = append(c.Automation, signal.Automation{Subject: a.Subject, Credential: a.Credential})
+		}
+	}
+	for _, e := range p.Context {
+		c.Events = append(c.Events, eventOf(&e))
+	}
+	for _, target := range p.Targets {
+		c.Targets = append(c.Targets, targetOf(&target))
+	}
+	for _, d := range p.Disputes {
+		if d.State != policy.DisputeRejected { // a signal whose dispute was rejected stands
+			c.Disputes = append(c.Disputes, signal.Dispute{Signal: d.Signal, Closed: d.State == policy.DisputeAccepted, Until: int64(d.Until)})
+		}
+	}
+	return c
+}
+
+func eventOf(e *policy.Context) signal.Event {
+	event := signal.Event{Kind: signal.EventKind(e.Kind), From: int64(e.From), To: int64(e.To)}
+	switch e.Scope {
+	case policy.ScopeTeam:
+		event.Team = e.Name
+	case policy.ScopeTool:
+		event.Tool = e.Name
+	case policy.ScopeSubject:
+		event.Subject = e.Name
+	case policy.ScopeCredential:
+		event.Credential = e.Name
+	case policy.ScopeTenant:
+	}
+	return event
+}
+
+func targetOf(t *policy.Target) signal.Target {
+	target := signal.Target{
+		ID: t.ID, Metric: signal.Metric(t.Metric), Threshold: float64(t.Threshold), Period: signal.Period(t.Period),
+		AnnouncedAt: int64(t.AnnouncedAt), WithdrawnAt: int64(t.WithdrawnAt), Teams: t.Teams,
+	}
+	if t.Metric == policy.WeeklyUse {
+		target.Threshold /= 1000
+	}
+	return target
+}
+
+// sortWeeks orders weeks for a snapshot: they come in the order of the log, which
+// no judgement depends on.
+func sortWeeks(weeks []signal.Subject) {
+	slices.SortStableFunc(weeks, func(a, b signal.Subject) int {
+		return cmp.Or(cmp.Compare(a.Week.WeekStartMs, b.Week.WeekStartMs), strings.Compare(a.ID, b.ID))
+	})
+}
