@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"math"
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
@@ -172,6 +173,99 @@ func TestOnset(t *testing.T) {
 	f(-1, false)
 	f(0, false)
 	f(1, true)
+}
+
+// It takes three calm windows for a signal to begin anew: until then what began it
+// explains it.
+func TestOnsetLasts(t *testing.T) {
+	f := func(pattern string, want bool) {
+		t.Helper()
+		c := newCompany(t)
+		for k, what := range pattern {
+			c.change = func(i int, w *goodhartv1.Week) {
+				if i == 0 && what == 'x' {
+					fireCache(w, 0)
+					w.ModelChanged = k == 0
+				}
+			}
+			c.run(1)
+		}
+		if got := len(c.all) > 0; got != want {
+			t.Errorf("%s: asked %v", pattern, got)
+		}
+	}
+	f("x..xx", false)
+	f("x...xx", true)
+}
+
+// A shared question takes two windows, as any other, and tells no cost that is
+// mostly one person's.
+func TestSharedPersistence(t *testing.T) {
+	run := func(weeks int, change func(i int, w *goodhartv1.Week)) *company {
+		c := newCompany(t)
+		c.change = func(i int, w *goodhartv1.Week) {
+			if teamOf(i) == 0 {
+				fireContext(w, 0)
+				if change != nil {
+					change(i, w)
+				}
+			}
+		}
+		c.run(weeks)
+		return c
+	}
+	if c := run(1, nil); len(c.all) != 0 {
+		t.Errorf("after one window: %s", c.all[0].Question)
+	}
+	c := run(2, nil)
+	if len(c.all) != 1 || c.all[0].Kind != ScopeTeam || !c.all[0].CostKnown || c.all[0].CostNanos == 0 {
+		t.Fatalf("%+v", c.all)
+	}
+	c = run(2, func(i int, w *goodhartv1.Week) {
+		if i == 0 {
+			w.CostNanos *= 100
+		}
+	})
+	if len(c.all) != 1 || c.all[0].CostKnown {
+		t.Errorf("%+v", c.all)
+	}
+}
+
+// A subject's own history counts from four weeks on; the spread of it is made of
+// the MAD, and has a floor.
+func TestOwnHistory(t *testing.T) {
+	const s = goodhartv1.Statistic_STATISTIC_CONTEXT
+	f := func(weeks int32, mad int64, want float64, known bool) {
+		t.Helper()
+		w := &goodhartv1.Week{Baselines: []*goodhartv1.Baseline{{Statistic: s, Median: 2_000_000, Mad: mad, Weeks: weeks}, {Statistic: 99, Weeks: 9}}}
+		o := newObservation(&Subject{ID: subject, Week: w}, nil, 0)
+		z, ok := o.z(s, 3, floorLog)
+		if ok != known || ok && math.Abs(z-want) > 1e-9 {
+			t.Errorf("%d weeks: z %g, known %v", weeks, z, ok)
+		}
+	}
+	f(3, 500_000, 0, false)
+	f(4, 500_000, 1/(1.4826*0.5), true)
+	f(10, 1_000, 4, true)
+}
+
+// People without a role are nobody's peers, so that what needs peers is unknown.
+func TestNoRole(t *testing.T) {
+	c := newCompany(t)
+	c.change = func(i int, w *goodhartv1.Week) {
+		if i == 0 {
+			firePrompts(w, 0)
+		}
+	}
+	c.adjust = func(in *Input) {
+		for i := range in.Subjects {
+			in.Subjects[i].Role = ""
+		}
+	}
+	c.run(1)
+	if got := c.observed().of("S3").Measure; got != NoHistory {
+		t.Errorf("%v", got)
+	}
 }
 
 // A service is spoken of in public, in what is measured on services.

@@ -294,6 +294,14 @@ func TestStateIsBounded(t *testing.T) {
 	}
 }
 
+// What fired once leaves no trace after three calm windows.
+func TestCalm(t *testing.T) {
+	_, c := weeks(t, "x...", nil)
+	if f := c.state.Subjects[0].Families; len(f) != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
 // Usage in what a persistent mechanism counts is added up by team.
 func TestUsage(t *testing.T) {
 	c := newCompany(t)

@@ -110,6 +110,47 @@ func TestBunchingSample(t *testing.T) {
 	f(4, 4, Fired)
 }
 
+// Just above the target is a question only where it is unlikely, and where much
+// of it came at the end.
+func TestBunchingRules(t *testing.T) {
+	f := func(name string, target float64, want Measure, fire func(w *goodhartv1.Week, k int)) {
+		t.Helper()
+		c := newCompany(t)
+		c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: target, Period: Week, AnnouncedAt: firstWeek}}
+		c.run(5)
+		for k := range 5 {
+			c.change = func(i int, w *goodhartv1.Week) {
+				if i == 0 {
+					fire(w, k)
+				}
+			}
+			c.run(1)
+		}
+		if got := c.observed().of("S8"); got.Measure != want {
+			t.Errorf("%s: %v, %g hits, p %g", name, got.Measure, got.Value, got.P)
+		}
+	}
+	f("far from usual", 40e6, Fired, bunched)
+	f("near the usual", 20e6, Quiet, natural)
+	f("evenly over the week", 40e6, Quiet, func(w *goodhartv1.Week, k int) {
+		bunched(w, k)
+		for day := range 5 {
+			w.DayTokens[day] = w.DayTokens[4] * 2 / 5
+		}
+	})
+	// A period that began before the announcement does not count.
+	o := &observation{week: honestWeek(0, firstWeek), all: &population{ctx: &Context{Targets: []Target{
+		{ID: "M", Metric: Tokens, Threshold: 9, Period: Month, AnnouncedAt: firstWeek - window.Day},
+	}}}}
+	p := &PeriodState{Closed: make([]ClosedPeriod, 4)}
+	for start, want := range map[int64]bool{firstWeek - 2*window.Day: false, firstWeek - window.Day: true} {
+		c := ClosedPeriod{Start: start, Amount: 9}
+		if judgeBunching(o, p, &c); c.Counted != want {
+			t.Errorf("a period from %d: counted %v", start, c.Counted)
+		}
+	}
+}
+
 // S9 wants two periods running.
 func TestSurgeTwice(t *testing.T) {
 	c := newCompany(t)

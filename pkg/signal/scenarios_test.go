@@ -245,6 +245,7 @@ func awayEarly(w weekOf) {
 	clear(w.DayRequests)
 	w.DayTokens[3], w.DayTokens[4] = 30_000_000, 30_000_000
 	w.DayRequests[3], w.DayRequests[4] = 200, 200
+	copy(w.DayOutcomes, []int64{0, 0, 0, 5, 0})
 }
 
 func setUsual(w weekOf, s goodhartv1.Statistic, median float64) {
