@@ -52,7 +52,7 @@ func (f *Fold) cross(value []byte, out *machine.Outputs) (reason string) {
 	}
 	t := f.tenant(m.Tenant)
 	s, said := t.signals.Cross(&signal.Crossing{
-		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w, Context: t.declared(),
+		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w, Context: t.context,
 	})
 	if said {
 		f.emitSignal(&s, out)
@@ -84,7 +84,7 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 		return
 	}
 	result := signal.Evaluate(&signal.Input{
-		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.declared(),
+		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.context,
 		MinimumGroup: f.cfg.MinimumGroup, Publishable: t.publishable(week),
 	}, &t.signals)
 	for i := range result.Signals {
@@ -114,25 +114,9 @@ func (t *tenant) quiet() bool {
 // memory is how long after its last week a subject is remembered, at most.
 const memory = 28 * window.Week
 
-// declared is what the configuration in force declares.
-func (t *tenant) declared() *signal.Context {
-	if t.context == nil {
-		t.context = contextOf(t.config)
-	}
-	return t.context
-}
-
-// contextOf reads a configuration. One that does not parse, which `goodhart apply`
-// never publishes, declares nothing.
-func contextOf(config *goodhartv1.Config) *signal.Context {
-	c := &signal.Context{Version: config.GetVersion(), Teams: map[string]signal.Team{}}
-	if config == nil {
-		return c
-	}
-	p, err := policy.Parse(config.Document)
-	if err != nil {
-		return c
-	}
+// contextOf is what a policy declares.
+func contextOf(p *policy.Policy, version uint64) *signal.Context {
+	c := &signal.Context{Version: version, Teams: map[string]signal.Team{}}
 	for _, team := range p.Teams {
 		declared := signal.Team{Size: team.Size}
 		if team.Connected != nil {

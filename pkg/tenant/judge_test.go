@@ -124,6 +124,22 @@ func TestDeclaredAutomationIsLessUrgent(t *testing.T) {
 	}
 }
 
+// A configuration that does not parse, or is another tenant's, is a dead letter:
+// the one before stays in force.
+func TestBadConfigurations(t *testing.T) {
+	l := factLog{tb: t}
+	for i, document := range []string{`{"tenant":"acme"}`, `{"tenant":"acme","teems":[]}`, `{"tenant":"zeta"}`} {
+		l.add(base+int64(i), "acme", &goodhartv1.Fact{Kind: goodhartv1.FactKind_FACT_KIND_CONFIG, Event: &goodhartv1.Event{
+			Tenant: "acme", Config: &goodhartv1.Config{Version: uint64(i + 1), Document: []byte(document)},
+		}})
+	}
+	f := New(Default())
+	run(f, features(t, l.records))
+	if s := f.Stats(); s.Configs != 1 || s.Dead != 2 || f.tenants["acme"].config.Version != 1 {
+		t.Errorf("%d in force, %d dead, version %d", s.Configs, s.Dead, f.tenants["acme"].config.Version)
+	}
+}
+
 // around is a week of someone who works at so many hours of it, and used to at 30.
 func around(subject string, n int64, hours int) *goodhartv1.Feature {
 	k := &goodhartv1.Week{

@@ -183,7 +183,7 @@ func TestConfigVersion(t *testing.T) {
 	config := func(w int64, version uint64) {
 		l.add(base+w, "acme", &goodhartv1.Fact{
 			Kind:  goodhartv1.FactKind_FACT_KIND_CONFIG,
-			Event: &goodhartv1.Event{Tenant: "acme", Config: &goodhartv1.Config{Version: version, Document: []byte("{}")}},
+			Event: &goodhartv1.Event{Tenant: "acme", Config: &goodhartv1.Config{Version: version, Document: []byte(`{"tenant":"acme"}`)}},
 		})
 	}
 	l.deed(act(0, 0, 1))

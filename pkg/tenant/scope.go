@@ -47,7 +47,7 @@ type tenant struct {
 	scopes []*scope
 	people map[string]*person
 	// weeks of subjects wait to be judged; context is what the configuration
-	// declares, nil until it is asked for.
+	// declares, nil without one.
 	weeks   []signal.Subject
 	signals signal.State
 	context *signal.Context

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -146,7 +147,13 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 
 func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 	t := f.tenant(saved.Tenant)
-	t.config = saved.Config
+	if t.config = saved.Config; t.config != nil {
+		p, err := policy.Parse(t.config.Document)
+		if err != nil {
+			return fmt.Errorf("configuration %d: %w", t.config.Version, err)
+		}
+		t.context = contextOf(p, t.config.Version)
+	}
 	t.weeks, t.signals = loadWeeks(saved.Weeks), loadSignals(saved.Signals)
 	for _, state := range saved.Scopes {
 		if state.Kind <= 0 || state.Kind >= kinds {

@@ -28,6 +28,7 @@ import (
 	"math"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -204,8 +205,12 @@ func (f *Fold) configure(value []byte) (reason string) {
 	if m.Config == nil || m.Tenant == "" {
 		return "no_config"
 	}
+	p, err := policy.Parse(m.Config.Document)
+	if err != nil || p.Tenant != m.Tenant {
+		return "bad_config" // the one before stays in force
+	}
 	t := f.tenant(m.Tenant)
-	t.config, t.context = m.Config, nil
+	t.config, t.context = m.Config, contextOf(p, m.Config.Version)
 	f.stats.Configs++
 	return ""
 }
