@@ -16,7 +16,7 @@ type Input struct {
 	WeekStart int64
 	// At is when it is evaluated, ms: the times of what opens, and of its records.
 	At int64
-	// Subjects in any order, each once.
+	// Subjects in any order; of one that is there twice the first counts.
 	Subjects []Subject
 	// Context that is in force; nil declares nothing.
 	Context *Context

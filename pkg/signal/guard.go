@@ -47,6 +47,9 @@ func guardDefinition(code, title, what, question string) Definition {
 		Formula:  "guard/1",
 		self:     "From {time} on your {metric} reached {value} in {pane}, where 99 of 100 of your active panes stay below {p99}.",
 		shared:   "{scope}{where}, from {time} on: {metric} reached {value} in {pane}, where 99 of 100 active panes stay below {p99}.",
+
+		other:       "From {time} on your {metric} reached {value} in {pane}; how much is usual for you is not known yet.",
+		otherShared: "{scope}{where}, from {time} on: {metric} reached {value} in {pane}; how much is usual is not known yet.",
 	}
 }
 
@@ -90,6 +93,10 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 		kind = ScopeService
 	}
 	st := s.running(code, kind, c.Subject)
+	if st == nil && g.Ended {
+		// The end does not name the credential that may have made it public.
+		st = s.running(code, ScopeService, c.Subject)
+	}
 	switch {
 	case g.Ended && st == nil:
 		return Signal{}, false
@@ -111,11 +118,18 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 		}
 		st.revise(Updated, c.At)
 	}
-	st.SeenAt, st.Team, st.Severity = g.PaneStartMs, g.Team, Critical
+	st.SeenAt = g.PaneStartMs
+	if g.Team != "" {
+		st.Team = g.Team
+	}
 	who := actor{subject: c.Subject, team: g.Team, tool: g.Tool, credential: g.Credential}
 	declared := ctx.declared(who, g.PaneStartMs, g.PaneStartMs+g.PaneMs, Release, Migration, Incident) != ""
-	if registered || declared {
+	switch {
+	case g.Ended: // it is over as urgent as it was
+	case registered || declared:
 		st.Severity = Warning
+	default:
+		st.Severity = Critical
 	}
 	if code == codeSpend && !g.Ended {
 		st.CostNanos, st.CostKnown = max(g.Value, 0), true
@@ -167,9 +181,16 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 	pane := strconv.FormatInt(g.PaneMs/window.Minute, 10) + " min"
 	at := time.UnixMilli(g.PaneStartMs).UTC().Format(time.RFC3339)
 	r := Reading{N: g.Panes, Value: value, Threshold: threshold, unit: unit}
+	known := g.Panes > 0 && g.P99 > 0
 	seen, where := d.self, ""
+	if !known {
+		seen = d.other
+	}
 	if st.Kind == ScopeService {
 		seen = d.shared
+		if !known {
+			seen = d.otherShared
+		}
 		for _, part := range []struct{ name, value string }{{"key", g.Credential}, {"tool", g.Tool}, {"model", g.Model}} {
 			if part.value != "" {
 				where += ", " + part.name + " " + part.value
@@ -181,7 +202,7 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 	if st.Status == Resolved {
 		question = over.fill("{title}", d.Title, "{quiet}", "1")
 	}
-	facts := []Fact{d.headline(&r, findings), number("p99", "99th percentile of the subject's active panes", p99, unit, g.Panes)}
+	facts := []Fact{d.headline(&r, findings), maybe("p99", "99th percentile of the subject's active panes", p99, known, unit, g.Panes)}
 	for i := range facts {
 		facts[i].Window = pane + " from " + at
 	}

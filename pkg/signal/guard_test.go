@@ -123,6 +123,26 @@ func TestGuardScope(t *testing.T) {
 	f("s_1", past, ScopeService, Critical)
 }
 
+// The end of a crossing does not say where it was: it is found all the same. What
+// rests on no history says so.
+func TestGuardEndAndBeginning(t *testing.T) {
+	var s State
+	first := crossing("k_1", costMetric, 5*window.Minute, 0, false)
+	first.Context = &Context{Automation: []Automation{{Credential: "ci-key"}}}
+	first.Guard.Panes, first.Guard.P99 = 0, 0
+	opened, ok := s.Cross(first)
+	if !ok || opened.Kind != ScopeService || !strings.Contains(opened.Question, "not known yet") || opened.Evidence[1].Known {
+		t.Fatalf("%+v", opened)
+	}
+	last := crossing("k_1", costMetric, 5*window.Minute, 20, true)
+	last.Context = first.Context
+	last.Guard.Team, last.Guard.Tool, last.Guard.Model, last.Guard.Credential = "", "", "", ""
+	over, ok := s.Cross(last)
+	if !ok || over.ID != opened.ID || over.Status != Resolved || over.Team != "t0" || over.Severity != Warning || over.CostNanos != 50e9 {
+		t.Errorf("%+v", over)
+	}
+}
+
 // A guard that is open makes a weekly signal of the same person a runaway; a
 // dispute freezes a guard, and a mute silences it.
 func TestGuardAmongTheWeeks(t *testing.T) {

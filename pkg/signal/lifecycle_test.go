@@ -302,6 +302,21 @@ func TestCalm(t *testing.T) {
 	}
 }
 
+// A subject that is there twice counts once, with its first week.
+func TestTwice(t *testing.T) {
+	c := newCompany(t)
+	c.adjust = func(in *Input) {
+		second := in.Subjects[0]
+		second.Week = honestWeek(0, c.week)
+		fireCache(second.Week, 0)
+		in.Subjects = append(in.Subjects, second)
+	}
+	c.run(3)
+	if len(c.state.Subjects) != headcount || len(c.all) != 0 {
+		t.Errorf("%d subjects, %d signals", len(c.state.Subjects), len(c.all))
+	}
+}
+
 // Usage in what a persistent mechanism counts is added up by team.
 func TestUsage(t *testing.T) {
 	c := newCompany(t)

@@ -54,7 +54,8 @@ func newPopulation(in *Input, s *State, catalogue []Definition) *population {
 		p.members[c] = map[string][]*observation{}
 	}
 	subjects := slices.Clone(in.Subjects)
-	slices.SortFunc(subjects, func(a, b Subject) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(subjects, func(a, b Subject) int { return cmp.Compare(a.ID, b.ID) })
+	subjects = slices.CompactFunc(subjects, func(a, b Subject) bool { return a.ID == b.ID })
 	for i := range subjects {
 		p.join(newObservation(&subjects[i], p, len(catalogue)))
 	}
