@@ -78,7 +78,7 @@ func newFeed(cfg Config, r *Receiver, tel *probe.Telemetry, m *metrics) *feed {
 		pauses: pauses{
 			first:  cmp.Or(cfg.pauses.first, time.Second),
 			most:   cmp.Or(cfg.pauses.most, time.Minute),
-			commit: cmp.Or(cfg.pauses.commit, 15*time.Second),
+			commit: cmp.Or(cfg.pauses.commit, 5*time.Second),
 		},
 		ready: func(yes bool) {
 			if yes {

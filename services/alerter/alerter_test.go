@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -241,5 +242,94 @@ func TestRoutedAway(t *testing.T) {
 	}
 	if n := a.sample(`goodhart_alerter_passed_total{reason="nobody",receiver="rest"}`); n != "1" {
 		t.Errorf("%q signals for nobody were counted", n)
+	}
+}
+
+// Signals of a tenant, team and code go together. Of those that go together, the
+// one that is refused dies alone.
+func TestGroups(t *testing.T) {
+	b, chat, am := newBed(t, ktest.Fake(t)), newPlace(t), newPlace(t)
+	am.answers(func(r request) (int, string) {
+		if strings.Contains(r.body, `"signal_id":"`+samePartition(2)[1]) {
+			return http.StatusBadRequest, "no"
+		}
+		return http.StatusOK, ""
+	})
+	cfg := b.config(chat.slack("chat"), Receiver{Name: "am", Alertmanager: &Alertmanager{URL: am.URL, ResendEvery: time.Hour, ExpiresAfter: 3 * time.Hour}})
+	for i := range cfg.Receivers {
+		cfg.Receivers[i].GroupWait = 300 * time.Millisecond
+	}
+	b.start(cfg)
+	ids := samePartition(5)
+	b.publish(
+		question(ids[0], 0, statusOpened), question(ids[1], 0, statusOpened), question(ids[0], 1, statusUpdated),
+		question(ids[2], 0, statusOpened).with(func(s *signal) { s.Tenant = "other" }),
+		question(ids[3], 0, statusOpened).with(func(s *signal) { s.Team = "payments" }),
+		question(ids[4], 0, statusOpened).with(func(s *signal) { s.Code = "S2" }),
+	)
+	chat.wants(t, 4)
+	b.caughtUp("chat")
+	b.caughtUp("am")
+	var together []string
+	for _, r := range chat.taken() {
+		var of []string
+		for _, id := range ids {
+			if strings.Contains(r.body, "`"+id+"`") {
+				of = append(of, id)
+			}
+		}
+		together = append(together, strings.Join(of, " "))
+	}
+	slices.Sort(together)
+	want := []string{ids[0] + " " + ids[1], ids[2], ids[3], ids[4]}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, together); diff != "" {
+		t.Error(diff)
+	}
+	if l := b.letters(1)[0]; string(l.Key) != ids[1] || l.Detail != "400 Bad Request: no" || l.Field != "receiver am" {
+		t.Errorf("letter %v", l)
+	}
+	for _, id := range []string{ids[0], ids[2], ids[3], ids[4]} {
+		if !slices.ContainsFunc(am.taken(), func(r request) bool { return strings.Contains(r.body, `"signal_id":"`+id+`"`) }) {
+			t.Errorf("%s did not arrive", id)
+		}
+	}
+}
+
+// The message asks what the signals ask, shows the newest revision of each, and
+// takes nothing for markup.
+func TestSlackMessage(t *testing.T) {
+	b, chat := newBed(t, ktest.Fake(t)), newPlace(t)
+	cfg := b.config(chat.slack("chat"))
+	cfg.Receivers[0].GroupWait = 100 * time.Millisecond
+	b.start(cfg)
+	b.publish(question("a", 0, statusOpened))
+	chat.wants(t, 1)
+	ids := samePartition(2)
+	b.publish(question(ids[0], 0, statusOpened), question(ids[1], 0, statusOpened), question(ids[1], 1, statusResolved))
+	got := chat.wants(t, 2)
+	if r := got[0]; r.key() != "a-0" || r.body != `{"text":"*Context bloat* · team platform · warning · open since 2026-11-20 09:00 UTC\n`+
+		`\u003e Could the context be \u0026lt;smaller\u0026gt;?\n`+
+		`• context to output: 42.5 tokens per token, asked from 10 tokens per token (n = 120, 7d); looked for: code review: not seen\n`+
+		`• cost at stake: 1.25 USD\n`+"`a` revision 0, tenant acme\\n\"}" {
+		t.Errorf("%s: %s", r.key(), r.body)
+	}
+	var message struct{ Text string }
+	if err := json.Unmarshal([]byte(got[1].body), &message); err != nil {
+		t.Fatal(err)
+	}
+	want := `*2 questions: Context bloat* (acme, team platform)
+
+*Context bloat* · team platform · warning · open since 2026-11-20 09:00 UTC
+> Could the context be &lt;smaller&gt;?
+• context to output: 42.5 tokens per token, asked from 10 tokens per token (n = 120, 7d); looked for: code review: not seen
+• cost at stake: 1.25 USD
+` + "`" + ids[0] + "`" + ` revision 0, tenant acme
+
+*Context bloat* · team platform · warning · resolved 2026-11-20 10:00 UTC
+` + "`" + ids[1] + "`" + ` revision 1, tenant acme
+`
+	if diff := cmp.Diff(want, message.Text); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -3,7 +3,6 @@ package alerter
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ func (a *alertmanager) refresh(ctx context.Context, open []*signal) error {
 func (a *alertmanager) send(ctx context.Context, alerts []alert) error {
 	body, err := json.Marshal(alerts)
 	if err != nil {
-		return fmt.Errorf("encode alerts: %w", err)
+		return &unusable{reason: reasonOutOfRange, detail: err.Error()}
 	}
 	return a.post(ctx, body, nil)
 }

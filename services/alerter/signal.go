@@ -104,8 +104,9 @@ func decode(value []byte) (*signal, error) {
 	return s, nil
 }
 
-// latest is the last time that RFC 3339 can write, ms.
-var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()
+// latest leaves room for what ends after it opened in the years that RFC 3339 can
+// write; ms.
+var latest = time.Date(9998, 12, 31, 0, 0, 0, 0, time.UTC).UnixMilli()
 
 // open reports whether it still asks for an answer: a disputed one does.
 func (s *signal) open() bool { return s.Status != statusResolved }

@@ -20,7 +20,7 @@ func (s *slack) tell(ctx context.Context, group []*notice) error {
 	newest := newestOf(group)
 	body, err := json.Marshal(map[string]string{"text": message(newest)})
 	if err != nil {
-		return fmt.Errorf("encode message: %w", err)
+		return &unusable{reason: reasonOutOfRange, detail: err.Error()}
 	}
 	return s.post(ctx, body, map[string]string{"Idempotency-Key": groupKey(newest)})
 }
