@@ -76,6 +76,50 @@ func TestOutcomesFollowUsefulTokens(t *testing.T) {
 	within(t, "elasticity of outcomes on useful tokens", got, .285, .315)
 }
 
+// People of a role differ by the Gamma distribution, and outcomes come after an
+// exponential time.
+func TestOutcomesDifferByPersonAndLag(t *testing.T) {
+	o := newOrganisation(t, 11, func(c *Config) { c.People = 2000 })
+	relative, byRole := []float64{}, map[string][]float64{}
+	for _, p := range o.People {
+		relative = append(relative, p.lambda/p.role.OutcomesPerWeek)
+		byRole[p.Role] = append(byRole[p.Role], p.lambda)
+	}
+	within(t, "lambda / the role's mean, mean", stat.Mean(relative, nil), .97, 1.03)
+	within(t, "lambda / the role's mean, sd", stat.StdDev(relative, nil), .47, .53)
+	for _, r := range o.Config.Roles {
+		within(t, "lambda of "+r.Name, stat.Mean(byRole[r.Name], nil), .85*r.OutcomesPerWeek, 1.15*r.OutcomesPerWeek)
+	}
+	var rates, lambdas []float64
+	for _, p := range o.People {
+		var got, reach float64
+		for week := range o.Config.Weeks {
+			plan := o.Plan(p.Index, week)
+			got += float64(plan.Outcomes)
+			reach += o.Teams[plan.Team].Factor * math.Pow(plan.Useful/o.Config.Tokens.Median, o.Config.Outcomes.Elasticity)
+		}
+		if reach > 10 {
+			rates, lambdas = append(rates, got/reach), append(lambdas, p.lambda)
+		}
+	}
+	within(t, "delivery rate and lambda, correlation", stat.Correlation(rates, lambdas, nil), .97, 1)
+	within(t, "delivery rate / lambda", stat.Mean(rates, nil)/stat.Mean(lambdas, nil), .98, 1.02)
+	var lags []float64
+	reverted := 0
+	for i := range o.Plans {
+		for _, d := range o.Deliveries(&o.Plans[i]) {
+			lags = append(lags, float64(d.DoneMs-d.BegunMs)/float64(dayMs))
+			if d.RevertedMs > 0 {
+				reverted++
+			}
+		}
+	}
+	mean, sd := stat.MeanStdDev(lags, nil)
+	within(t, "days to an outcome, mean", mean, 4.9, 5.1)
+	within(t, "days to an outcome, sd", sd, 4.9, 5.1)
+	within(t, "outcomes taken back", float64(reverted)/float64(len(lags)), .045, .055)
+}
+
 // score is the derivative of the conditional log likelihood of an elasticity.
 func score(o *Organisation, b float64) float64 {
 	var sum float64

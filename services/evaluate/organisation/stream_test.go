@@ -53,6 +53,12 @@ func TestSameSeedSameBytes(t *testing.T) {
 	if other := digest(t, newOrganisation(t, 2, small)); other == first {
 		t.Errorf("seeds 1 and 2: both %s", first)
 	}
+	a, b := newOrganisation(t, 1, small), newOrganisation(t, 2, small)
+	for i := range a.Plans {
+		if x := a.Plans[i].Useful; x > 0 && x == b.Plans[i].Useful {
+			t.Fatalf("plan %d: %v tokens with both seeds", i, x)
+		}
+	}
 	if runtime.GOARCH == "amd64" && first != frozen { // others may fuse products into sums
 		t.Errorf("seed 1: %s: want %s, or another version of the configuration", first, frozen)
 	}

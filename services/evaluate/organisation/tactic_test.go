@@ -140,6 +140,21 @@ func checkAdaptive(t *testing.T, d *diary) {
 	within(t, "adaptive: stop at the target", average(near), .9, 1)
 }
 
+// However much an adaptive gamer burns, the week keeps to the hours it dares.
+func TestAdaptiveGamersKeepTheirHours(t *testing.T) {
+	o := newOrganisation(t, 3, nil)
+	w := &week{o: o, p: o.People[0], plan: o.Plan(0, 30), rng: o.stream(forGaming, 0, 0)}
+	w.agents(40)
+	w.blend(w.agents(1000))
+	seen := map[int64]bool{}
+	for i := range w.requests {
+		seen[w.requests[i].at/hour] = true
+	}
+	if len(seen) != 95 {
+		t.Errorf("%d distinct hours: want 95", len(seen))
+	}
+}
+
 func average(values []float64) float64 {
 	var sum float64
 	for _, v := range values {
