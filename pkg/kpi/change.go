@@ -8,7 +8,8 @@ const (
 	// tokens^returns week by week, so this mean is what they add up to: a burst
 	// counts as little for it as for them, and the elasticity comes out the same
 	// whatever the length of the window and however uneven a person's weeks are.
-	// With the arithmetic mean it falls with both.
+	// By the arithmetic mean it falls with both, and windows of different length
+	// raise false alarms.
 	returns = 0.30
 	// minActiveWeeks is how many active weeks a unit must have in a window to count.
 	minActiveWeeks = 4
@@ -19,6 +20,12 @@ const (
 	// noOutcome is added to outcomes per week, in points, before their logarithm.
 	noOutcome = 0.1
 )
+
+// lags is how much of the outcomes of a week come of the tokens of that week, of
+// the one before and of the one before that: of a delay of 5 days in the mean,
+// exponentially distributed. Unaligned, what crosses the bounds of a window
+// blurs the elasticity, and more so between adjacent and short windows.
+var lags = [...]float64{0.46, 0.41, 0.10}
 
 // change is what changed for a unit between two windows.
 type change struct {
@@ -61,8 +68,12 @@ func (u *Unit) activity(s span, usual float64) activity {
 		if !k.OutcomesKnown || float64(k.Tokens) <= float64(activeShare*usual) {
 			continue
 		}
+		effort, ok := u.effort(w, usual)
+		if !ok {
+			continue
+		}
 		a.weeks++
-		powers += math.Pow(float64(k.Tokens), returns)
+		powers += effort
 		a.points += float64(k.Outcomes) / 1000
 	}
 	a.points = max(0, a.points)
@@ -71,6 +82,24 @@ func (u *Unit) activity(s span, usual float64) activity {
 		a.outcomes = a.points / float64(a.weeks)
 	}
 	return a
+}
+
+// effort returns tokens^returns of the weeks that the outcomes of a week come of,
+// weighted by how much; weeks that are not active are left out. ok is false if one
+// of them is not known.
+func (u *Unit) effort(w int, usual float64) (mean float64, ok bool) {
+	var sum, weights float64
+	for lag, weight := range lags {
+		k := u.week(w - lag)
+		if !k.Known {
+			return 0, false
+		}
+		if float64(k.Tokens) > float64(activeShare*usual) {
+			sum += float64(weight * math.Pow(float64(k.Tokens), returns))
+			weights += weight
+		}
+	}
+	return sum / weights, weights > 0
 }
 
 // changes returns the change of every unit that was active in both windows.

@@ -32,13 +32,12 @@ type Input struct {
 // sample is what the checks share: the units that the target is set for and the
 // windows that are compared.
 //
-// Windows are as long as the history allows: the longest length L for which L
-// weeks since the announcement, L weeks before it (before) and another L weeks
-// before those (a placebo) are in the panel, from 5 to 13 weeks. after is the
-// last L weeks, before the last L ahead of the announcement. All windows are of
-// one length since the noise in a mean, and with it an estimate, depends on it.
-// Where there is history for more, every two neighbouring windows of it are one
-// more placebo.
+// Windows are as long as the history allows. L, from 5 to 13 weeks, is the longest
+// for which there are L weeks before the announcement (before), another L weeks
+// before those (a placebo) and the two weeks ahead of them whose tokens their
+// outcomes come of too. after is all weeks since the announcement, from 5 on and
+// at most the last 2 L. Where there is history for more, every two neighbouring
+// windows of it are one more placebo.
 type sample struct {
 	*Input
 	units []*Unit
@@ -99,18 +98,20 @@ func (s *sample) measure() {
 	}
 
 	announced, since := s.Target.Announced, s.Week-s.Target.Announced+1
-	length := min(announced/2, since, maxWindow)
+	first := len(lags) - 1
+	earlier := (announced - first) / 2
+	length := min(earlier, maxWindow)
 	switch {
-	case announced/2 < minWindow:
+	case earlier < minWindow:
 		s.short = ReasonHistory
 		return
-	case length < minWindow:
+	case since < minWindow:
 		s.short = ReasonAfter
 		return
 	}
-	s.before, s.after = span{announced - length, announced}, span{s.Week + 1 - length, s.Week + 1}
+	s.before, s.after = span{announced - length, announced}, span{max(announced, s.Week+1-2*length), s.Week + 1}
 	s.changed = s.changes(s.before, s.after)
-	for to := announced - length; to >= length; to -= length {
+	for to := announced - length; to-length >= first; to -= length {
 		s.placebos = append(s.placebos, s.changes(span{to - length, to}, span{to, to + length}))
 	}
 }

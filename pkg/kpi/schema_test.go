@@ -69,7 +69,7 @@ type object struct {
 func cards(t *testing.T) [][]byte {
 	t.Helper()
 	c := usual()
-	c.people, c.gamers = 400, .2
+	c.people, c.gamers = 400, .4
 	p, _ := c.simulate(5)
 	known := Assess(&Input{Panel: p, Target: c.target(), Week: 25, Signalled: 1, SignalledOf: 3})
 	if known.Verdict != LosingMeaning || !known.finding("excess_share").CostKnown {

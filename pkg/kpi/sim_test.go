@@ -29,6 +29,8 @@ type company struct {
 	// growth and learning are shifts of all useful tokens and all outcomes at the
 	// announcement, nats; spread is the deviation of growth between persons.
 	growth, learning, spread float64
+	// lag is the mean delay of an outcome, days, exponentially distributed.
+	lag float64
 	// shock is the deviation of a team's week, nats.
 	shock float64
 }
@@ -37,7 +39,7 @@ type company struct {
 func usual() company {
 	return company{
 		people: 1000, teams: 40, weeks: 26, announced: 16, elasticity: .3, sdLo: .5, sdHi: 1.2, idle: .06,
-		threshold: 64e6, stop: .5,
+		threshold: 64e6, stop: .5, lag: 5,
 	}
 }
 
@@ -53,7 +55,8 @@ func (c company) simulate(seed uint64) (*Panel, [][]float64) {
 	rng := rand.New(rand.NewPCG(seed, 0x6b7069))
 	p := &Panel{Start: monday, Units: make([]Unit, c.people)}
 	burnt := make([][]float64, c.people)
-	shocks := make([]float64, c.teams*c.weeks)
+	const early = 3 // weeks ahead of the panel, whose outcomes come late
+	shocks := make([]float64, c.teams*(c.weeks+early))
 	for i := range shocks {
 		shocks[i] = c.shock * rng.NormFloat64()
 	}
@@ -70,19 +73,26 @@ func (c company) simulate(seed uint64) (*Panel, [][]float64) {
 			burn = 1.2 + 4.4*rng.Float64()
 		}
 		x := rng.NormFloat64()
-		for w := range u.Weeks {
+		delivered := make([]int64, c.weeks+early)
+		for w := -early; w < c.weeks; w++ {
 			x = .5*x + math.Sqrt(.75)*rng.NormFloat64()
-			k := &u.Weeks[w]
-			k.Known, k.OutcomesKnown, k.CostKnown = true, true, true
 			if rng.Float64() < c.idle {
 				continue
 			}
-			useful, outcomes := level+sd*x+shocks[team*c.weeks+w], rate
+			useful, outcomes := level+sd*x+shocks[team*(c.weeks+early)+w+early], rate
 			if w >= c.announced {
 				useful += growth
 				outcomes += c.learning
 			}
 			outcomes += c.elasticity * (useful - math.Log(32e6))
+			for range int(distuv.Poisson{Lambda: math.Exp(outcomes), Src: rng}.Rand()) {
+				if at := w + early + int(rng.Float64()+c.lag/7*rng.ExpFloat64()); at < len(delivered) {
+					delivered[at]++
+				}
+			}
+			if w < 0 {
+				continue
+			}
 			need := math.Exp(useful)
 			tokens := need
 			if w >= c.announced && burn > 1 {
@@ -92,8 +102,12 @@ func (c company) simulate(seed uint64) (*Panel, [][]float64) {
 				}
 				burnt[i][w] = tokens - need
 			}
-			fill(k, tokens, rng)
-			k.Outcomes = 1000 * int64(distuv.Poisson{Lambda: math.Exp(outcomes), Src: rng}.Rand())
+			fill(&u.Weeks[w], tokens, rng)
+		}
+		for w := range u.Weeks {
+			k := &u.Weeks[w]
+			k.Known, k.OutcomesKnown, k.CostKnown = true, true, true
+			k.Outcomes = 1000 * delivered[w+early]
 		}
 	}
 	return p, burnt
