@@ -99,7 +99,8 @@ of none. What is **immediate** opens and resolves within minutes.
 
 ` + "`opened` → `updated` (each window in which it fires again) → `resolved`" + ` (two windows running without it, or five weeks without a measurement). A
 ` + "`disputed`" + ` signal stands still until the dispute is closed, which resolves it. The id is a hash of tenant, code, scope and opening week, for immediate ones the
-minute: it is the same in every revision. An immediate signal that comes back within half an hour goes on under its id.
+minute: it is the same in every revision. An immediate signal that comes back within half an hour goes on under its id. What is remembered of a subject is
+forgotten 13 weeks after its last week; a resolved signal can be disputed for as long.
 
 Label: ` + "`tooling`" + ` if the client or the model is the common cause, ` + "`runaway`" + ` if a rate guard is above its threshold too, else that of the table. Severity: ` + "`info`" + `,
 from two families on and for shared scopes ` + "`warning`" + `; ` + "`critical`" + ` for what runs away, ` + "`warning`" + ` if it was registered or declared.

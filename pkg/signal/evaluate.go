@@ -385,7 +385,7 @@ func (e *evaluation) remember() {
 		o.noteCheap()
 	}
 	e.s.noteRepeats(e.p)
-	const forget = 26 * window.Week
+	const forget = 13 * window.Week
 	e.s.Subjects = slices.DeleteFunc(e.s.Subjects, func(s SubjectState) bool { return e.in.WeekStart-s.Week > forget })
 	for i := range e.s.Subjects {
 		s := &e.s.Subjects[i]

@@ -61,6 +61,12 @@ func (e *evaluation) support(o *observation, i int) []Fact {
 			continue
 		}
 		facts = append(facts, number("with_"+d.Code, d.Title+": "+d.Statistic, r.Value, d.unit(r), r.N).against(r.Threshold))
+		if d.Kind == Supporting { // a mechanism states its own
+			for _, f := range d.facts(o, r) {
+				f.Name = d.Code + "_" + f.Name
+				facts = append(facts, f)
+			}
+		}
 	}
 	return facts
 }

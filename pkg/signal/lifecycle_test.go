@@ -153,7 +153,7 @@ func TestSupport(t *testing.T) {
 	}
 	c.run(3)
 	opened := c.about("S2", ScopeSelf)
-	if len(opened) == 0 || !hasFact(&opened[0], "with_S4") {
+	if len(opened) == 0 || !hasFact(&opened[0], "with_S4") || !hasFact(&opened[0], "S4_p") {
 		t.Errorf("%+v", opened)
 	}
 }
@@ -288,7 +288,7 @@ func TestStateIsBounded(t *testing.T) {
 		t.Errorf("%d bytes, %d subjects, %d weeks of repeats", len(raw), len(c.state.Subjects), len(c.state.Repeats))
 	}
 	c.adjust = func(in *Input) { in.Subjects = in.Subjects[:10] }
-	c.run(27)
+	c.run(14)
 	if len(c.state.Subjects) != 10 || len(c.state.Groups) != 0 || len(c.state.Signals) != 0 {
 		t.Errorf("%d subjects, %d groups, %d signals", len(c.state.Subjects), len(c.state.Groups), len(c.state.Signals))
 	}

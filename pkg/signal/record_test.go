@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,26 @@ func everything(t *testing.T) []Signal {
 			all = append(all, c.all...)
 		}
 	}
-	_, c := weeks(t, "xxxx", func(c *company, _ int) {
+	c := newCompany(t) // all that supports, at once
+	c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek}}
+	c.run(6)
+	for k := range 5 {
+		c.change = func(i int, w *goodhartv1.Week) {
+			if i == 0 {
+				fireParallel(w, k)
+				fireSink(w, k)
+				w.PaddedTurns = 10
+				bunched(w, k)
+			}
+			if i == 1 {
+				fireRepeats(w, k)
+				fireLate(w, k)
+			}
+		}
+		c.run(1)
+	}
+	all = append(all, c.all...)
+	_, c = weeks(t, "xxxx", func(c *company, _ int) {
 		if len(c.all) > 0 {
 			c.ctx.Disputes = []Dispute{{Signal: c.all[0].ID}}
 		}
@@ -62,6 +82,13 @@ func everything(t *testing.T) []Signal {
 	}
 	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Publishable: true})
 	return append(all, x)
+}
+
+func TestRecords(t *testing.T) {
+	all := everything(t)
+	t.Run("schema", func(t *testing.T) { testSchema(t, all) })
+	t.Run("questions", func(t *testing.T) { testQuestions(t, all) })
+	t.Run("no person in shared records", func(t *testing.T) { testNoPerson(t, all) })
 }
 
 func compile(t *testing.T, name string) (schema *validator.Schema, fields []string) {
@@ -116,11 +143,12 @@ func names(t *testing.T, raw []byte) []string {
 
 // Every record is valid against the schema of its topic, and has its fields in
 // its order.
-func TestRecordsMatchTheirSchema(t *testing.T) {
+func testSchema(t *testing.T, all []Signal) {
+	t.Helper()
 	shared, sharedFields := compile(t, "signals.v1.json")
 	self, selfFields := compile(t, "self.v1.json")
 	raised := map[string]bool{}
-	for _, s := range everything(t) {
+	for _, s := range all {
 		schema, want := shared, sharedFields
 		if s.Private() {
 			schema, want = self, selfFields
@@ -152,6 +180,11 @@ func TestRecordsMatchTheirSchema(t *testing.T) {
 			if !raised[d.Code+" "+kind] && d.Code != "S3" && d.Code != "R3" {
 				t.Errorf("%s was not raised about %s", d.Code, kind)
 			}
+		}
+	}
+	for _, code := range []string{"S4", "S6", "S7", "S8", "S9"} {
+		if !slices.ContainsFunc(all, func(s Signal) bool { return hasFact(&s, "with_"+code) }) {
+			t.Errorf("%s supports nothing", code)
 		}
 	}
 	for _, status := range []Status{Opened, Updated, Resolved, Disputed} {
@@ -198,8 +231,9 @@ func TestTexts(t *testing.T) {
 
 // What is asked names the sample, the threshold and every look-alike with its
 // finding, ends with a question, and leaves no place open.
-func TestQuestions(t *testing.T) {
-	for _, s := range everything(t) {
+func testQuestions(t *testing.T, all []Signal) {
+	t.Helper()
+	for _, s := range all {
 		q := s.Question
 		if !strings.HasSuffix(q, "?") || strings.ContainsAny(q, "{}") || accusing.MatchString(q) {
 			t.Errorf("%s: %s", s.Code, q)
@@ -232,9 +266,10 @@ func decimalInt(n int64) string {
 var pseudonym = regexp.MustCompile(`\b[pak]_[0-9a-zA-Z]`)
 
 // A shared record names no person, in no field.
-func TestNoPersonInSharedRecords(t *testing.T) {
+func testNoPerson(t *testing.T, all []Signal) {
+	t.Helper()
 	shared := 0
-	for _, s := range everything(t) {
+	for _, s := range all {
 		if s.Private() {
 			continue
 		}
