@@ -270,7 +270,7 @@ func refold(t *testing.T, cluster *ktest.Cluster, bin string, records []*kgo.Rec
 		}
 	})
 	run(f)
-	w := &written{facts: map[string][]string{}, features: map[string][]string{}, scores: map[string][]string{}}
+	w := &written{facts: map[string][]string{}, features: map[string][]string{}, scores: map[string][]string{}, signals: map[string][]string{}}
 	f.drained(schemas.GroupLedger, copied)
 	facts, aborts := contents(t, cluster, schemas.TopicFacts)
 	w.aborts += aborts
@@ -280,6 +280,13 @@ func refold(t *testing.T, cluster *ktest.Cluster, bin string, records []*kgo.Rec
 	f.drained(schemas.GroupTenant, features)
 	scores, aborts := contents(t, cluster, schemas.TopicScores)
 	w.aborts += aborts
+	for _, topic := range []string{schemas.TopicSignals, schemas.TopicSelf} {
+		signals, _ := contents(t, cluster, topic)
+		for _, r := range signals {
+			part := fmt.Sprint(topic, "/", r.Partition)
+			w.signals[part] = append(w.signals[part], flat(r))
+		}
+	}
 	for name := range maps.Clone(f.running) {
 		f.end(name, syscall.SIGTERM)
 	}
@@ -311,8 +318,8 @@ func (f *folding) drained(group string, input []*kgo.Record) {
 // written is what the folds wrote.
 type written struct {
 	// facts and features by pair of upstream and own partition, in the order of
-	// seq; scores by partition.
-	facts, features, scores                             map[string][]string
+	// seq; scores by partition; signals by topic and partition.
+	facts, features, scores, signals                    map[string][]string
 	duplicates, merged, late, fast, corrections, aborts int
 }
 
@@ -382,7 +389,7 @@ func (w *written) compare(t *testing.T, other *written) {
 	for _, topic := range []struct {
 		name      string
 		want, got map[string][]string
-	}{{"facts", w.facts, other.facts}, {"features", w.features, other.features}, {"scores", w.scores, other.scores}} {
+	}{{"facts", w.facts, other.facts}, {"features", w.features, other.features}, {"scores", w.scores, other.scores}, {"signals", w.signals, other.signals}} {
 		if len(topic.want) != len(topic.got) {
 			t.Errorf("%s of %d pairs, want %d", topic.name, len(topic.got), len(topic.want))
 		}
@@ -408,8 +415,8 @@ func (w *written) String() string {
 		}
 		return n
 	}
-	return fmt.Sprintf("%d facts, %d features, %d scores; %d duplicates, %d merged, %d late, %d fast clocks, %d corrections; %d aborted transactions",
-		size(w.facts), size(w.features), size(w.scores), w.duplicates, w.merged, w.late, w.fast, w.corrections, w.aborts)
+	return fmt.Sprintf("%d facts, %d features, %d scores, %d revisions of signals; %d duplicates, %d merged, %d late, %d fast clocks, %d corrections; %d aborted transactions",
+		size(w.facts), size(w.features), size(w.scores), size(w.signals), w.duplicates, w.merged, w.late, w.fast, w.corrections, w.aborts)
 }
 
 // contents reads what is committed in a topic now, and how many transactions it
