@@ -36,7 +36,7 @@ func tool(t *testing.T, name string) string {
 
 func lack(t *testing.T, reason string) {
 	t.Helper()
-	if os.Getenv("REQUIRE_TOOLS") == "1" { //nolint:forbidigo // tests have no main to hand them their environment
+	if os.Getenv("REQUIRE_TOOLS") == "1" {
 		t.Fatal(reason)
 	}
 	t.Skip(reason)

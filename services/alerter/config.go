@@ -143,7 +143,7 @@ func (r *Receiver) validate() error {
 			errs = append(errs, fmt.Errorf("webhook.secret: %w", err))
 		}
 	}
-	bad(kinds != 1, "one of alertmanager, slack and webhook is needed, there are %d", kinds)
+	bad(kinds != 1, "alertmanager, slack, webhook: %d of them are set, want one", kinds)
 	return errors.Join(errs...)
 }
 

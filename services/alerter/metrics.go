@@ -94,8 +94,8 @@ func (b backlog) Collect(ch chan<- prometheus.Metric) {
 func (f *feed) overdue(now time.Time) time.Duration {
 	due := f.late
 	if due.IsZero() {
-		var any bool
-		if due, any = f.queue.next(); !any {
+		var waits bool
+		if due, waits = f.queue.next(); !waits {
 			return 0
 		}
 	}

@@ -102,7 +102,7 @@ const longestAfter = 5 * time.Minute
 // retryAfter reads a header in seconds or as a date.
 func retryAfter(s string, now time.Time) time.Duration {
 	after := time.Duration(0)
-	if n, err := strconv.ParseUint(s, 10, 16); err == nil {
+	if n, err := strconv.ParseUint(s, 10, 32); err == nil {
 		after = time.Duration(n) * time.Second
 	} else if at, err := http.ParseTime(s); err == nil {
 		after = at.Sub(now)

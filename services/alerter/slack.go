@@ -48,7 +48,7 @@ func groupKey(signals []*signal) string {
 	}
 	h := sha256.New()
 	for _, s := range signals {
-		fmt.Fprintln(h, s.key())
+		h.Write([]byte(s.key() + "\n"))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -38,8 +38,8 @@ func (f *feed) take() *group {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.late = time.Time{}
-	due, any := f.queue.next()
-	if !any || due.After(time.Now()) && f.bytes < f.memory {
+	due, waits := f.queue.next()
+	if !waits || due.After(time.Now()) && f.bytes < f.memory {
 		return nil
 	}
 	f.late = due
@@ -50,13 +50,13 @@ func (f *feed) take() *group {
 // repetition.
 func (f *feed) idle(ctx context.Context, repeat time.Time) {
 	f.mu.Lock()
-	due, any := f.queue.next()
+	due, waits := f.queue.next()
 	f.mu.Unlock()
-	if f.resend > 0 && (!any || repeat.Before(due)) {
-		due, any = repeat, true
+	if f.resend > 0 && (!waits || repeat.Before(due)) {
+		due, waits = repeat, true
 	}
 	var alarm <-chan time.Time
-	if any {
+	if waits {
 		timer := time.NewTimer(time.Until(due))
 		defer timer.Stop()
 		alarm = timer.C

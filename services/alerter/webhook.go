@@ -35,7 +35,8 @@ func (w *webhook) tell(ctx context.Context, group []*notice) error {
 // sign returns "v1," and the base64 of HMAC-SHA256 over id.timestamp.body.
 func sign(secret []byte, id string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, secret)
-	fmt.Fprintf(mac, "%s.%d.%s", id, at.Unix(), body)
+	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
+	mac.Write(body)
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 

@@ -49,6 +49,7 @@ const (
 	whyCollector = "the collector refused it and it never reached Kafka: mend the sender and send it again"
 	whyFold      = "the fold has gone on without it: what it lacks stays out of the scores, its rows are the sink's"
 	whyOutput    = "a fold made it, nobody sent it: there is nothing to replay"
+	whyTold      = "a receiver could not have it: the signal goes on, and its next revision is told"
 	whyTopic     = "it names no topic of this pipeline"
 	whyGone      = "its bytes are gone: the letter does not carry them and the topic has dropped them"
 	whyStored    = "it is stored already"
@@ -98,6 +99,8 @@ func (p *planner) begin(ctx context.Context, s *step) error {
 		return p.store(ctx, s)
 	case l.Stage == goodhartv1.Stage_STAGE_SUBJECT || l.Stage == goodhartv1.Stage_STAGE_TENANT:
 		s.leave(whyFold)
+	case l.Stage == goodhartv1.Stage_STAGE_ALERTER:
+		s.leave(whyTold)
 	default:
 		s.leave(whyTopic)
 	}

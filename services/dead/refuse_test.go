@@ -57,6 +57,9 @@ func TestReplayRefuses(t *testing.T) {
 	left(0, change(died(good, key, 1), func(l *goodhartv1.DeadLetter) {
 		l.Stage, l.Topic = goodhartv1.Stage_STAGE_TENANT, schemas.TopicFeatures
 	}), "the fold has gone on without it")
+	left(0, change(died(good, key, 1), func(l *goodhartv1.DeadLetter) {
+		l.Stage, l.Topic = goodhartv1.Stage_STAGE_ALERTER, schemas.TopicSignals
+	}), "a receiver could not have it")
 	left(0, change(died(nil, key, 0), func(l *goodhartv1.DeadLetter) { l.Reason = "output_too_large" }), "a fold made it")
 	left(0, change(died(good, key, 1), func(l *goodhartv1.DeadLetter) { l.Topic = "somebody.elses" }), "it names no topic of this pipeline")
 	left(0, change(died(good, key, 1), func(l *goodhartv1.DeadLetter) { l.Partition = partitions }), "it lay in a partition that goodhart.events.v1 does not have")

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/goodhartlabs/goodhart/services/alerter"
 	"github.com/goodhartlabs/goodhart/services/apply"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
@@ -51,6 +52,8 @@ func roles() []role {
 			func(c *sink.Config) string { return c.Admin }, func(c *sink.Config, f *flag.FlagSet) {
 				f.StringVar(&c.From, "from", c.From, "where to go on when the group's offsets are gone: start, stored or end")
 			}),
+		of("alerter", "tell Alertmanager, chat and webhooks about signals", alerter.Default, alerter.Run,
+			func(c *alerter.Config) string { return c.Admin }, nil),
 		of("reconcile", "prove that rollups equal raw rows", reconcile.Default, reconcile.Run,
 			func(c *reconcile.Config) string {
 				if c.Every == 0 {
