@@ -25,6 +25,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
 	"github.com/goodhartlabs/goodhart/pkg/tracing"
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
+	"github.com/goodhartlabs/goodhart/services/alerter"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/collector"
@@ -153,6 +154,15 @@ func (b *bed) reconcile(ctx context.Context, tel *probe.Telemetry) error {
 	cfg := reconcile.Default()
 	cfg.ClickHouse, cfg.Every, cfg.Attempts, cfg.Pause = b.dsn(), time.Second, 2, 200*time.Millisecond
 	return reconcile.Run(ctx, cfg, tel)
+}
+
+// alerter tells nobody anything: there are no signals.
+func (b *bed) alerter(ctx context.Context, tel *probe.Telemetry) error {
+	cfg := alerter.Default()
+	cfg.Kafka = b.seeds()
+	cfg.Receivers = []alerter.Receiver{{Name: "chat", Slack: &alerter.Slack{URL: "http://" + b.endpoint}}}
+	cfg.Rules = []alerter.Rule{{To: []string{"chat"}}}
+	return alerter.Run(ctx, cfg, tel)
 }
 
 // start runs a role, with its probes at the same address as before, and waits

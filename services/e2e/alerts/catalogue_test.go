@@ -166,9 +166,14 @@ func TestCatalogueIsWhatRolesRegister(t *testing.T) {
 			return &recorder{reg, role, seen}
 		}
 	})
+	b.start("alerter", b.alerter)
 	if code := b.post(typeEvent, usage("one")); code != 200 {
 		t.Fatalf("status %d", code)
 	}
+	eventually(t, "the alerter's partitions", func() bool {
+		n, err := testutil.GatherAndCount(registries["alerter"], "goodhart_alerter_lag_records")
+		return err == nil && n > 0
+	})
 	eventually(t, "the event to be stored", func() bool { return b.count("SELECT count() FROM core.usage") == 1 })
 	eventually(t, "a comparison", func() bool {
 		n, err := testutil.GatherAndCount(registries["reconcile"], "goodhart_reconcile_mismatch_rows")
@@ -264,7 +269,7 @@ func tables(metrics []metric) string {
 
 // order is the way of the data.
 func order(role string) int {
-	return slices.Index([]string{every, "collector", "processor", "sink", "reconcile", "broker", "chserve"}, role)
+	return slices.Index([]string{every, "collector", "processor", "sink", "alerter", "reconcile", "broker", "chserve"}, role)
 }
 
 // difference lists the lines that only one of the texts has.
