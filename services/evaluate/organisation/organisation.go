@@ -167,9 +167,10 @@ type Organisation struct {
 	runaways     map[[2]int]bool // by person and week
 
 	// pending are records whose time has not come, free those to be used again.
-	pending, free []*record
-	count         uint64
-	begun         bool
+	pending []waiting
+	free    []*record
+	count   uint64
+	begun   bool
 }
 
 // release is a version of the client.

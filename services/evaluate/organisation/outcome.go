@@ -87,20 +87,19 @@ func (o *Organisation) announce(plan *Plan, i int, at int64, kind goodhartv1.Out
 	repository := repositoryOf(plan.Team, i%repositories)
 	r.event.Kind, r.event.Source, r.event.Signal = goodhartv1.EventKind_EVENT_KIND_OUTCOME, cloudevents.Source, goodhartv1.Signal_SIGNAL_CLOUDEVENT
 	r.event.Transport, r.event.AdapterVersion, r.event.TimeMs = goodhartv1.Transport_TRANSPORT_HTTP, "1", at
-	r.event.Outcome = &r.outcome
-	r.outcome.Kind = kind
-	r.ids = event.OutcomeIDs{Object: event.ObjectID("", repository, word, number)}
+	outcome := &goodhartv1.Outcome{Kind: kind}
+	r.event.Outcome = outcome
+	ids := &event.OutcomeIDs{Object: event.ObjectID("", repository, word, number)}
 	if kind == goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED {
 		other := event.Actor{Email: o.People[(plan.Person+1+i)%len(o.People)].Email}
 		size := mix(uint64(plan.Person)<<20|uint64(plan.Week), uint64(i))
-		r.additions, r.deletions, r.files, r.approvals = int64(size%400), int64(size>>20%150), int64(1+size>>40%9), 1
-		r.outcome.Additions, r.outcome.Deletions, r.outcome.Files = &r.additions, &r.deletions, &r.files
-		r.outcome.IndependentApprovals = &r.approvals
-		r.ids.MergedBy, r.ids.Reviewers = other, []event.Actor{other}
+		outcome.Additions, outcome.Deletions = new(int64(size%400)), new(int64(size>>20%150))
+		outcome.Files, outcome.IndependentApprovals = new(int64(1+size>>40%9)), new(uint32(1))
+		ids.MergedBy, ids.Reviewers = other, []event.Actor{other}
 	}
 	r.draft = event.Draft{
 		Event: &r.event, Natural: []string{"delivery", fmt.Sprint(kind, "-", number)}, RawID: "delivery",
-		Repository: event.RepositoryID("", repository), Actor: event.Actor{Email: p.Email}, Outcome: &r.ids,
+		Repository: event.RepositoryID("", repository), Actor: event.Actor{Email: p.Email}, Outcome: ids,
 	}
 	o.put(r, &o.delivery)
 }

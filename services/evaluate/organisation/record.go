@@ -20,19 +20,21 @@ type Record struct {
 // record is a Record with its payload in one piece, to be used again.
 type record struct {
 	Record
-	event   goodhartv1.Event
-	usage   goodhartv1.Usage
-	outcome goodhartv1.Outcome
-	draft   event.Draft
-	ids     event.OutcomeIDs
-	// order breaks ties of time.
-	order uint64
+	event goodhartv1.Event
+	usage goodhartv1.Usage
+	draft event.Draft
 
 	input, read, write, output, reasoning, fresh, duration int64
 	hash, target, sequence                                 uint64
-	turn, approvals                                        uint32
+	turn                                                   uint32
 	ratio, effects, offset                                 int32
-	additions, deletions, files                            int64
+}
+
+// waiting is a record whose time has not come; order breaks ties.
+type waiting struct {
+	at    int64
+	order uint64
+	*record
 }
 
 // blank takes an empty record from those that were yielded, or makes one.
@@ -49,9 +51,8 @@ func (o *Organisation) blank() *record {
 func (o *Organisation) takeBack(r *record) {
 	r.event.Reset()
 	r.usage.Reset()
-	r.outcome.Reset()
 	r.reasoning = 0
-	r.draft, r.ids, r.Record = event.Draft{}, event.OutcomeIDs{}, Record{}
+	r.draft, r.Record = event.Draft{}, Record{}
 	o.free = append(o.free, r)
 }
 
@@ -68,8 +69,7 @@ func (o *Organisation) stamp(r *record, c *event.Credential) {
 func (o *Organisation) put(r *record, c *event.Credential) {
 	o.stamp(r, c)
 	o.count++
-	r.order = o.count
-	o.pending = append(o.pending, r)
+	o.pending = append(o.pending, waiting{r.event.TimeMs, o.count, r})
 }
 
 // exportDelay is how long clients collect before they send.

@@ -47,15 +47,18 @@ func (o *Organisation) Records() iter.Seq[*Record] {
 
 // flush yields what is pending before a time.
 func (o *Organisation) flush(until int64, yield func(*Record) bool) bool {
-	slices.SortFunc(o.pending, func(a, b *record) int {
-		return cmp.Or(cmp.Compare(a.event.TimeMs, b.event.TimeMs), cmp.Compare(a.order, b.order))
+	slices.SortFunc(o.pending, func(a, b waiting) int {
+		if a.at != b.at {
+			return cmp.Compare(a.at, b.at)
+		}
+		return cmp.Compare(a.order, b.order)
 	})
-	n, _ := slices.BinarySearchFunc(o.pending, until, func(r *record, t int64) int { return cmp.Compare(r.event.TimeMs, t) })
+	n, _ := slices.BinarySearchFunc(o.pending, until, func(r waiting, t int64) int { return cmp.Compare(r.at, t) })
 	for _, r := range o.pending[:n] {
 		if !yield(&r.Record) {
 			return false
 		}
-		o.takeBack(r)
+		o.takeBack(r.record)
 	}
 	o.pending = slices.Delete(o.pending, 0, n)
 	return true
