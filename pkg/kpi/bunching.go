@@ -74,13 +74,15 @@ type bunch struct {
 // be independent.
 func (e *edge) test(outermost int, steepest float64) bunch {
 	var rings float64
+	for ring := ringFrom; ring <= outermost; ring++ {
+		rings += e.above[ring] + e.below[ring]
+	}
 	l := fit(2*(outermost-ringFrom+1), func(i int) (float64, float64, float64) {
 		ring := ringFrom + i/2
 		x, count := float64(ring)-0.5, e.above[ring]
 		if i%2 == 1 {
 			x, count = -x, e.below[ring]
 		}
-		rings += count / 2 // fit looks twice
 		return x, math.Log(count + 0.5), 1
 	})
 	slope := min(max(l.slope, -steepest), steepest)
@@ -136,7 +138,7 @@ func judge(b bunch, least int, placebos ...bunch) Finding {
 	}
 	f := Finding{
 		Value: b.excess, Known: true, N: b.local, Bounded: true,
-		Lo: (1+b.excess)*math.Exp(-intervalZ*b.se) - 1, Hi: (1+b.excess)*math.Exp(intervalZ*b.se) - 1,
+		Lo: float64((1+b.excess)*math.Exp(-intervalZ*b.se)) - 1, Hi: float64((1+b.excess)*math.Exp(intervalZ*b.se)) - 1,
 		Z: -distuv.UnitNormal.Quantile(min(max(b.p, 1e-300), 1-1e-15)), ZKnown: true,
 	}
 	f.Alarm = f.Z > alarmZ

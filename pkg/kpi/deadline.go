@@ -41,7 +41,7 @@ func deadlineShift(s *sample) Finding {
 	mean, _ := meanVariance(after)
 	se := max(steadiest, math.Sqrt(variance)) * math.Sqrt(1/float64(len(before))+1/float64(len(after)))
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(len(before) - 1)}
-	shift, bound := mean-mean0, t.Quantile(0.95)*se
+	shift, bound := mean-mean0, float64(t.Quantile(0.95)*se)
 	f := Finding{
 		Value: shift, Lo: shift - bound, Hi: shift + bound, Known: true, Bounded: true, N: n,
 		Z: -distuv.UnitNormal.Quantile(min(max(t.CDF(-shift/se), 1e-300), 1-1e-15)), ZKnown: true,

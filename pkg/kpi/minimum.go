@@ -71,8 +71,8 @@ func minimumEffort(s *sample) Finding {
 	}
 	f := Finding{
 		Value: ratio - 1, Known: true, Bounded: true, N: users,
-		Lo:      ratio*math.Exp(-intervalZ*math.Sqrt(own)) - 1,
-		Hi:      ratio*math.Exp(intervalZ*math.Sqrt(own)) - 1,
+		Lo:      float64(ratio*math.Exp(-intervalZ*math.Sqrt(own))) - 1,
+		Hi:      float64(ratio*math.Exp(intervalZ*math.Sqrt(own))) - 1,
 		Placebo: ratio0 - 1, PlaceboKnown: true,
 		Z: apart / math.Sqrt(variance), ZKnown: true,
 	}
