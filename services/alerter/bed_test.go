@@ -267,6 +267,9 @@ func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	if p.answer != nil {
 		if status, text := p.answer(req); status != http.StatusOK {
+			if status == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "120")
+			}
 			http.Error(w, text, status)
 			return
 		}

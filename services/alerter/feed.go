@@ -53,8 +53,9 @@ type feed struct {
 	partitions map[int32]*partition
 	queue      *queue
 	// bytes wait or are under way, late since when a group is; zero for none.
-	bytes  int64
-	late   time.Time
+	bytes int64
+	late  time.Time
+	// paused: no more is read, from memory bytes until half of them are left.
 	paused bool
 }
 
@@ -139,7 +140,7 @@ func (f *feed) forget(number int32) {
 	p.gone = true
 	delete(f.partitions, number)
 	for _, n := range f.queue.drop(p) {
-		f.bytes -= n.size()
+		f.release(n)
 	}
 }
 

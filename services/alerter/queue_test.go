@@ -147,3 +147,18 @@ func TestParseSpans(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A partition forgets the signals that its topic has forgotten, and no others.
+func TestSweep(t *testing.T) {
+	p := newPartition(0, 0, "")
+	p.newest = began
+	for i := range 1000 {
+		p.signals[fmt.Sprint("old", i)] = &standing{seen: began.Add(-retention() - time.Second)}
+	}
+	p.signals["open"] = &standing{seen: began.Add(-2 * retention()), open: true}
+	p.signals["recent"] = &standing{seen: began.Add(-retention())}
+	p.sweep()
+	if len(p.signals) != 2 || p.signals["open"] == nil || p.signals["recent"] == nil {
+		t.Errorf("%d are left", len(p.signals))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -102,7 +104,13 @@ func TestQuietHours(t *testing.T) {
 			}
 		}
 
-		chat := &place{}
+		chat, tries := &place{}, 0
+		chat.answers(func(request) (int, string) {
+			if tries++; tries == 1 {
+				return http.StatusTooManyRequests, "" // for two minutes
+			}
+			return http.StatusOK, ""
+		})
 		ln, err := network.Listen("tcp", "127.0.0.1:80")
 		if err != nil {
 			t.Fatal(err)
@@ -170,8 +178,29 @@ func TestQuietHours(t *testing.T) {
 			}
 			got = append(got, r.at.In(berlin.place).Format("Mon 15:04:05 ")+strings.Join(of, " "))
 		}
-		if diff := cmp.Diff([]string{"Mon 19:00:30 a-0", "Mon 20:10:30 c-0", "Mon 21:00:00 a-1 b-1"}, got); diff != "" {
+		if diff := cmp.Diff([]string{"Mon 19:02:30 a-0", "Mon 20:10:30 c-0", "Mon 21:00:00 a-1 b-1"}, got); diff != "" {
 			t.Error(diff)
 		}
 	})
+}
+
+// Quiet hours hold no more than memory does: what is critical must not wait behind
+// what is held.
+func TestQuietIsBounded(t *testing.T) {
+	b, hook := newBed(t, ktest.Fake(t)), newPlace(t)
+	cfg := b.config(hook.webhook("hook"))
+	cfg.Rules[0].Quiet, cfg.Memory = always(), 1<<20
+	b.start(cfg)
+	long := strings.Repeat("Why? ", 8000)
+	id := samePartition(1)[0]
+	for rev := range uint32(40) { // 3 MB of memory
+		b.publish(question(id, rev, statusUpdated).with(func(s *signal) { s.Question = long }))
+	}
+	last := samePartition(2)[1]
+	b.publish(question(last, 0, statusOpened).with(func(s *signal) { s.Severity = critical }))
+	ktest.Eventually(t, "the critical signal", func() bool { return slices.Contains(hook.keys(), last+"-0") })
+	if at, _ := b.committed("hook", id); at == 0 {
+		t.Error("nothing was told early")
+	}
+	inOrder(t, hook.keys())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
+	"github.com/goodhartlabs/goodhart/schemas"
 )
 
 // A receiver that is new hears what is open, as it is by now, and none of the
@@ -41,6 +42,26 @@ func TestFirstStart(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// Offsets of a topic that was made anew mean nothing: what is open now is told.
+func TestTopicMadeAnew(t *testing.T) {
+	b, hook := newBed(t, ktest.Fake(t)), newPlace(t)
+	b.publish(question("a", 0, statusOpened), question("b", 0, statusOpened), question("b", 1, statusResolved))
+	offsets := kadm.Offsets{}
+	for p := range int32(partitions) {
+		offsets.Add(kadm.Offset{Topic: schemas.TopicSignals, Partition: p, At: 1000, LeaderEpoch: -1, Metadata: told + " 1001-1002"})
+	}
+	if err := kadm.NewClient(b.writer).CommitAllOffsets(t.Context(), Group("hook"), offsets); err != nil {
+		t.Fatal(err)
+	}
+	b.start(b.config(hook.webhook("hook")))
+	b.publish(question("a", 1, statusUpdated))
+	hook.wants(t, 2)
+	b.caughtUp("hook")
+	if diff := cmp.Diff([]string{"a-0", "a-1"}, hook.keys()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // What was told ahead of a record that waits is not told again after a restart,
@@ -94,7 +115,7 @@ func TestToldAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		offsets := kadm.Offsets{}
-		offsets.AddOffset("goodhart.signals.v1", partitionOf(ids[0]), 0, -1)
+		offsets.AddOffset(schemas.TopicSignals, partitionOf(ids[0]), 0, -1)
 		ktest.Eventually(t, "the offset to be set", func() bool {
 			return adm.CommitAllOffsets(t.Context(), Group("hook"), offsets) == nil
 		})

@@ -31,15 +31,15 @@ func (f *feed) tell(ctx context.Context) {
 	}
 }
 
-// take returns the next group that is due, nil if none is. With as much waiting as
-// there is room for, all are: quiet hours must not keep a critical signal from
+// take returns the next group that is due, nil if none is. While the log is not
+// read for want of room, all are: quiet hours must not keep a critical signal from
 // being read.
 func (f *feed) take() *group {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.late = time.Time{}
 	due, waits := f.queue.next()
-	if !waits || due.After(time.Now()) && f.bytes < f.memory {
+	if !waits || due.After(time.Now()) && !f.paused {
 		return nil
 	}
 	f.late = due
@@ -128,7 +128,7 @@ func (f *feed) owned(group []*notice) []*notice {
 	var ours []*notice
 	for _, n := range group {
 		if n.from.gone {
-			f.bytes -= n.size()
+			f.release(n)
 			continue
 		}
 		if n.sig != nil {
@@ -146,7 +146,7 @@ func (f *feed) done(group []*notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, n := range group {
-		f.bytes -= n.size()
+		f.release(n)
 		n.from.finish(n.offset)
 		if n.why != nil {
 			continue
@@ -156,6 +156,11 @@ func (f *feed) done(group []*notice) {
 			f.told(s, n.sig)
 		}
 	}
+}
+
+// release gives back the room that a notice took; mu is held.
+func (f *feed) release(n *notice) {
+	f.bytes -= n.size()
 	if f.paused && f.bytes < f.memory/2 {
 		f.paused = false
 		f.client.ResumeFetchTopics(schemas.TopicSignals)
