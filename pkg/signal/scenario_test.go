@@ -22,6 +22,8 @@ type scenario struct {
 	sample func(w *goodhartv1.Week, n int64)
 	// needsHistory: without what is usual for the subject it says nothing.
 	needsHistory bool
+	// below keeps one threshold from being crossed, by the threshold's name.
+	below map[string]innocent
 	// lookAlikes by name.
 	lookAlikes map[string]innocent
 }
@@ -34,6 +36,9 @@ type innocent struct {
 	// week changes the subject's firing weeks, context what is declared.
 	week    func(w *goodhartv1.Week, k int)
 	context func(c *Context, week int64)
+	// rest changes the weeks of all others, before what the subject had been.
+	rest   func(w *goodhartv1.Week)
+	before func(*SubjectState)
 	// service: the subject is one.
 	service bool
 	// asks: nothing can tell, so that the subject is asked, and told so.
@@ -55,11 +60,17 @@ func (s *scenario) fired(c *company, how innocent) {
 	if how.context != nil {
 		how.context(&c.ctx, c.week)
 	}
+	if how.before != nil {
+		how.before(&c.state.Subjects[0])
+	}
 	if how.service {
 		c.adjust = func(in *Input) { in.Subjects[0].Type = goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE }
 	}
 	k := 0
 	c.change = func(i int, w *goodhartv1.Week) {
+		if i != 0 && how.rest != nil {
+			how.rest(w)
+		}
 		if i != 0 && (how.others == nil || !how.others(i)) {
 			return
 		}
@@ -93,6 +104,9 @@ func TestSignals(t *testing.T) {
 			t.Run("no history", func(t *testing.T) { trial{t, &s, &d}.noHistory() })
 			t.Run("gate", func(t *testing.T) { trial{t, &s, &d}.gate() })
 			t.Run("declared", func(t *testing.T) { trial{t, &s, &d}.declared() })
+			for _, threshold := range d.Thresholds {
+				t.Run("below "+threshold.Name, func(t *testing.T) { trial{t, &s, &d}.threshold(threshold.Name) })
+			}
 			for _, l := range d.LookAlikes {
 				t.Run(l.Name, func(t *testing.T) { trial{t, &s, &d}.lookAlike(l.Name) })
 			}
@@ -235,6 +249,21 @@ func (t trial) declared() {
 	s.fired(c, innocent{context: event(OnCall)})
 	if c.stands(s.code) || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Error("the person is asked")
+	}
+}
+
+// One threshold that is not crossed keeps all from firing.
+func (t trial) threshold(name string) {
+	how, ok := t.s.below[name]
+	if !ok {
+		t.Fatal("has no case")
+	}
+	c := t.s.company(t.T)
+	t.s.fired(c, how)
+	r := c.observed().of(t.s.code)
+	explained := slices.ContainsFunc(r.findings, Finding.explains)
+	if r.Measure == Fired && !explained || c.stands(t.s.code) || len(c.about(t.s.code, ScopeSelf)) != 0 {
+		t.Errorf("%+v", *r)
 	}
 }
 

@@ -74,6 +74,11 @@ func scenarios() []scenario {
 		{
 			code: "S1", history: 1, weeks: 3, fire: fireContext, needsHistory: true,
 			sample: func(w weekOf, n int64) { resample(n, &w.ContextRequests, &w.ContextLnSum) },
+			below: map[string]innocent{
+				"context per output, times the usual": {week: func(w weekOf, _ int) { w.ContextLnSum = int64(400e6 * (3 + math.Log(2.9))) }},
+				"own z of it":                         {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_CONTEXT, 0.35) }},
+				"own z of ln tokens":                  {week: func(w weekOf, _ int) { multiply(w, 0.25, 0.25) }},
+			},
 			lookAlikes: map[string]innocent{
 				"a new model":             model,
 				"another repository":      {week: onset(func(w weekOf) { w.RepositoryChanged = true })},
@@ -87,6 +92,20 @@ func scenarios() []scenario {
 			code: "S2", history: 1, weeks: 3, fire: fireRepeats,
 			sample: func(w weekOf, n int64) {
 				resample(n, &w.PairRequests, &w.RepeatedRequests, &w.RepeatedTokens, &w.PairTokens)
+			},
+			below: map[string]innocent{
+				"share of tokens in repeats":     {week: func(w weekOf, _ int) { w.RepeatedTokens = w.PairTokens * 29 / 100 }},
+				"probability by chance, at most": {week: func(w weekOf, _ int) { w.RepeatedRequests = 8 }},
+				"share above the team's median": {rest: func(w weekOf) {
+					w.RepeatedTokens = w.PairTokens * 31 / 100
+					setUsual(w, goodhartv1.Statistic_STATISTIC_REPEATED, 0.31)
+				}},
+				"requests where p0 is 0.03 or more": {
+					rest: func(w weekOf) { w.RepeatedRequests = 20 },
+					week: func(w weekOf, _ int) {
+						resample(49, &w.PairRequests, &w.RepeatedRequests, &w.RepeatedTokens, &w.PairTokens)
+					},
+				},
 			},
 			lookAlikes: map[string]innocent{
 				"retries": {week: func(w weekOf, _ int) {
@@ -104,6 +123,13 @@ func scenarios() []scenario {
 		{
 			code: "S3", history: 1, weeks: 3, fire: firePrompts, needsHistory: true,
 			sample: func(w weekOf, n int64) { resample(n, &w.PromptRequests, &w.PromptLnSum) },
+			below: map[string]innocent{
+				"output per new token, times the usual": {week: func(w weekOf, _ int) { w.PromptLnSum = int64(400e6 * (2 + math.Log(2.9))) }},
+				"own z of it":                           {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_PROMPT, 0.35) }},
+				"probability that the rate of abandoned answers is at most twice the peers', at most": {week: func(w weekOf, _ int) { w.AbandonedSessions = 4 }},
+				"sessions": {week: func(w weekOf, _ int) { w.Sessions, w.AbandonedSessions = 19, 15 }},
+				"peers":    {rest: func(w weekOf) { w.Tool = "codex" }},
+			},
 			lookAlikes: map[string]innocent{
 				"documentation or scaffolding":   {week: func(w weekOf, _ int) { w.AbandonedSessions = 2 }},
 				"learning or teaching":           {others: many, week: func(w weekOf, _ int) { w.PromptLnSum += 400e6 * 2 }},
@@ -116,6 +142,10 @@ func scenarios() []scenario {
 		{
 			code: "S4", history: 1, weeks: 3, fire: func(w weekOf, _ int) { w.PaddedTurns = w.DenseTurns / 2 },
 			sample: func(w weekOf, n int64) { resample(n, &w.DenseTurns, &w.PaddedTurns) },
+			below: map[string]innocent{
+				"compression ratio of a padded turn, below": {week: func(w weekOf, _ int) { w.PaddedTurns = 0 }},
+				"probability by chance, at most":            {week: func(w weekOf, _ int) { w.PaddedTurns = 1 }},
+			},
 			lookAlikes: map[string]innocent{
 				"logs and tables": asks, "generated or minified text": asks, "encoded data": asks,
 				"a source of the team": team.silent(),
@@ -124,6 +154,12 @@ func scenarios() []scenario {
 		{
 			code: "S5", history: 1, weeks: 3, fire: fireClock, needsHistory: true,
 			sample: func(w weekOf, n int64) { w.Requests = n },
+			below: map[string]innocent{
+				"distinct hours":              {week: func(w weekOf, _ int) { w.Hours = hoursBitmap(99) }},
+				"usual distinct hours, below": {week: func(w weekOf, _ int) { setUsual(w, goodhartv1.Statistic_STATISTIC_HOURS, 90) }},
+				"or: coefficient of variation of the gaps of a day, below": {week: func(w weekOf, _ int) { w.Hours, w.GapCv = hoursBitmap(45), 300_000 }},
+				"or: probability of the period by chance, at most":         {week: func(w weekOf, _ int) { w.Hours, w.PeriodResultant = hoursBitmap(45), 588_000 }},
+			},
 			lookAlikes: map[string]innocent{
 				"a registered automation":         {context: func(c *Context, _ int64) { c.Automation = []Automation{{Subject: subject}} }},
 				"CI and service accounts":         {service: true},
@@ -139,6 +175,14 @@ func scenarios() []scenario {
 		{
 			code: "S6", history: 1, weeks: 3, fire: fireSink, needsHistory: true,
 			sample: func(w weekOf, n int64) { resample(n, &w.Sessions, &w.SinklessSessions) },
+			below: map[string]innocent{
+				"probability that the rate is at most twice the peers', at most": {week: func(w weekOf, _ int) { w.SinklessSessions = 20 }},
+				"own z of ln cost": {week: func(w weekOf, _ int) { w.CostNanos /= 3 }},
+				"share of the team's systems whose outcomes are seen": {context: func(c *Context, _ int64) {
+					c.Teams["t0"] = Team{Size: 12, Connected: 0.59, ConnectedKnown: true}
+				}},
+				"peers": {rest: func(w weekOf) { w.Tool = "codex" }},
+			},
 			lookAlikes: map[string]innocent{
 				"reading, design, review, learning": {others: many},
 				"incident triage":                   {context: event(Incident)},
@@ -152,6 +196,10 @@ func scenarios() []scenario {
 		{
 			code: "S7", history: 1, weeks: 3, fire: fireParallel, needsHistory: true,
 			sample: func(w weekOf, n int64) { w.TimedRequests = n },
+			below: map[string]innocent{
+				"mean concurrency": {week: func(w weekOf, _ int) { w.BusyMs = w.UnionMs * 39 / 10 }},
+				"own z of it":      {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_CONCURRENCY, 1.2) }},
+			},
 			lookAlikes: map[string]innocent{
 				"fan-out over worktrees": {week: func(w weekOf, _ int) { w.RepeatedRequests, w.RepeatedTokens = 2, 100_000 }},
 				"a change of the client": version.silent(),
@@ -160,6 +208,17 @@ func scenarios() []scenario {
 		},
 		{
 			code: "S8", history: 5, weeks: 5, fire: bunched, context: weeklyTarget,
+			below: map[string]innocent{
+				"periods just above the target": {week: func(w weekOf, k int) {
+					if k == 0 {
+						evenly(w)
+					}
+				}},
+				"probability by chance, at most": {context: func(c *Context, _ int64) { c.Targets[0].Threshold = 20e6 }, week: natural},
+				"share in the last tenth of the working days": {week: func(w weekOf, _ int) {
+					w.DayTokens[0], w.DayTokens[4] = w.DayTokens[0]+w.DayTokens[4]*2/5, w.DayTokens[4]*3/5
+				}},
+			},
 			lookAlikes: map[string]innocent{
 				"a budget":                        {week: func(w weekOf, _ int) { w.DayTokens[4] -= 2e6 }},
 				"a natural level near the target": {context: func(c *Context, _ int64) { c.Targets[0].Threshold = 20e6 }, week: natural},
@@ -169,6 +228,16 @@ func scenarios() []scenario {
 		{
 			code: "S9", history: 6, weeks: 2, fire: fireLate, context: weeklyTarget,
 			sample: func(w weekOf, n int64) { clear(w.DayRequests); w.DayRequests[0], w.DayRequests[4] = n/2, n-n/2 },
+			below: map[string]innocent{
+				"late share": {week: func(w weekOf, _ int) { w.DayTokens[0], w.DayTokens[4] = 24_600_000, 26_400_000 }},
+				"own z of its logit": {before: func(s *SubjectState) {
+					for i := range s.Period.Closed {
+						s.Period.Closed[i].LateLogit += float64(i%2) * 2
+					}
+				}},
+				"own z of ln amount":               {week: func(w weekOf, _ int) { multiply(w, 0.35, 1) }},
+				"logit above that of the outcomes": {week: func(w weekOf, _ int) { copy(w.DayOutcomes, []int64{0, 0, 0, 1, 4}) }},
+			},
 			lookAlikes: map[string]innocent{
 				"the close of a sprint or quarter": team.silent(),
 				"a release":                        {context: event(Release)},
@@ -185,6 +254,11 @@ func scenarios() []scenario {
 					w.Models = nil
 				}
 			},
+			below: map[string]innocent{
+				"rise of the cheap share":   {week: func(w weekOf, _ int) { w.Models[0].Tokens, w.Models[0].CostNanos = 130_000_000, 400e9 }},
+				"own z of ln tokens":        {week: func(w weekOf, _ int) { multiply(w, 0.3, 1) }},
+				"own z of ln cost, at most": {week: func(w weekOf, _ int) { multiply(w, 1, 3) }},
+			},
 			lookAlikes: map[string]innocent{
 				"good routing":                {week: func(w weekOf, _ int) { w.RepeatedRequests, w.RepeatedTokens = 2, 100_000 }},
 				"another model":               model,
@@ -196,6 +270,10 @@ func scenarios() []scenario {
 		{
 			code: "S12", history: 1, weeks: 3, fire: fireCache, needsHistory: true,
 			sample: func(w weekOf, n int64) { w.CacheTurns = n },
+			below: map[string]innocent{
+				"drop of the cache share": {week: func(w weekOf, _ int) { w.CacheTurnReadTokens = w.CacheTurnInputTokens * 51 / 100 }},
+				"own z of the drop":       {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_CACHE, 0.15) }},
+			},
 			lookAlikes: map[string]innocent{
 				"a new version of the client": version,
 				"an incident of the provider": model,
@@ -246,6 +324,14 @@ func awayEarly(w weekOf) {
 	w.DayTokens[3], w.DayTokens[4] = 30_000_000, 30_000_000
 	w.DayRequests[3], w.DayRequests[4] = 200, 200
 	copy(w.DayOutcomes, []int64{0, 0, 0, 5, 0})
+}
+
+func setMAD(w weekOf, s goodhartv1.Statistic, mad float64) {
+	for _, b := range w.Baselines {
+		if b.Statistic == s {
+			b.Mad = int64(mad * 1e6)
+		}
+	}
 }
 
 func setUsual(w weekOf, s goodhartv1.Statistic, median float64) {
