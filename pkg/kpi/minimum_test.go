@@ -2,6 +2,7 @@ package kpi
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -37,9 +38,39 @@ func TestMinimumEffortRecoversTheDistribution(t *testing.T) {
 	}
 }
 
-// office returns a panel of person-weeks of requests; since the announcement a
-// share of the idle ones make one request.
-func office(people, token int, seed uint64) *Panel {
+// The fit of counts that no negative binomial gave is the most likely one.
+func TestMinimumEffortIsMostLikely(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	var counts tail
+	for k := range counts {
+		counts[k] = float64(rng.IntN(200)) / float64(k+1)
+	}
+	likelihood := func(r, q float64) (sum float64) {
+		w := weights(r, q)
+		var all float64
+		for k := fewest; k <= most; k++ {
+			all += w[k]
+		}
+		for k := fewest; k <= most; k++ {
+			sum += counts[k] * math.Log(w[k]/all)
+		}
+		return sum
+	}
+	r, q := counts.fit()
+	best := likelihood(r, q)
+	for _, by := range []float64{.99, 1.01} {
+		if l := likelihood(r*by, q); l > best {
+			t.Errorf("r %v is less likely than %v", r, r*by)
+		}
+		if l := likelihood(r, q*by); l > best {
+			t.Errorf("q %v is less likely than %v", q, q*by)
+		}
+	}
+}
+
+// office returns a panel of person-weeks of requests; from a week on some of the
+// idle ones make one request.
+func office(people, token, from int, seed uint64) *Panel {
 	rng := rand.New(rand.NewPCG(seed, 13))
 	p := &Panel{Start: monday, Units: make([]Unit, people)}
 	for i := range p.Units {
@@ -50,7 +81,7 @@ func office(people, token int, seed uint64) *Panel {
 			if rng.Float64() < .15 {
 				k.Requests = 0
 			}
-			if w >= 10 && k.Requests == 0 && i%100 < token {
+			if w >= from && k.Requests == 0 && i%100 < token {
 				k.Requests = 1
 			}
 			p.Units[i].Weeks = append(p.Units[i].Weeks, k)
@@ -62,7 +93,7 @@ func office(people, token int, seed uint64) *Panel {
 func TestMinimumEffort(t *testing.T) {
 	target := Target{ID: "use", Metric: policy.WeeklyUse, Threshold: 800, Announced: 10}
 	f := func(people, token, week int, seed uint64) Finding {
-		return minimumEffort(newSample(&Input{Panel: office(people, token, seed), Target: target, Week: week}))
+		return minimumEffort(newSample(&Input{Panel: office(people, token, 10, seed), Target: target, Week: week}))
 	}
 	alarms := 0
 	for seed := range uint64(20) {
@@ -78,6 +109,10 @@ func TestMinimumEffort(t *testing.T) {
 		if !got.Alarm || !got.PlaceboKnown || got.Value < got.Placebo+.4 || got.Lo > got.Value || got.Hi < got.Value {
 			t.Errorf("seed %d: one request for the count: %+v", seed, got)
 		}
+	}
+	in := &Input{Panel: office(600, 60, 0, 1), Target: target, Week: 19}
+	if old := minimumEffort(newSample(in)); old.Alarm || old.Value < .3 {
+		t.Errorf("an old habit: %+v", old)
 	}
 	if got := f(150, 60, 19, 1); got.Known || got.Reason != ReasonHistory {
 		t.Errorf("150 people: %+v", got)

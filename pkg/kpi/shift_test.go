@@ -53,6 +53,10 @@ func TestCUSUMRunLengths(t *testing.T) {
 		}
 		return normal() / math.Sqrt(chi/5) / math.Sqrt(5.0/3)
 	}
+	once := NewCUSUM()
+	if once.Add(100); once.S != 3.5 {
+		t.Errorf("one observation far out: S = %v, want 4 less 0.5", once.S)
+	}
 	if got := runLength(1000, 6, heavy); got < 1057 {
 		t.Errorf("heavy tails: %.0f, unwinsorised they would have 1,057", got)
 	}
@@ -110,15 +114,23 @@ func TestStandardScore(t *testing.T) {
 func TestShift(t *testing.T) {
 	c := usual()
 	c.weeks, c.announced = 40, 100 // not yet announced
-	alarms := 0
-	for seed := range uint64(10) {
-		p, _ := c.simulate(seed)
-		if f := shift(newSample(&Input{Panel: p, Target: c.target(), Week: 39})); f.Alarm || !f.Known {
-			alarms++
+	for _, people := range []int{300, 1000} {
+		few := c
+		few.people = people
+		alarms := 0
+		for seed := range uint64(30) {
+			p, _ := few.simulate(seed)
+			f := shift(newSample(&Input{Panel: p, Target: c.target(), Week: 39}))
+			if !f.Known {
+				t.Fatalf("%d people: %+v", people, f)
+			}
+			if f.Alarm {
+				alarms++
+			}
 		}
-	}
-	if alarms > 1 {
-		t.Errorf("%d false alarms of 10", alarms)
+		if alarms > 1 {
+			t.Errorf("%d people: %d false alarms of 30", people, alarms)
+		}
 	}
 	p, _ := c.simulate(1)
 	for i := range p.Units {
