@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/kpi"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
@@ -78,6 +79,16 @@ func (f *Fold) emitSignal(s *signal.Signal, out *machine.Outputs) {
 		e.eventType, e.topic, e.key = signal.TypeSelf, schemas.TopicSelf, s.Tenant+"|"+s.Scope
 	}
 	f.send(out, e)
+}
+
+// sendCard emits the health card of a target.
+func (f *Fold) sendCard(c *kpi.Card, out *machine.Outputs) {
+	f.emit.body = c.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: kpi.Type, topic: schemas.TopicKPI,
+		tenant: c.Tenant, object: [3]string{kpi.Kind, c.Target, c.Scope},
+		at: c.WeekStart, rev: c.Rev,
+	})
 }
 
 // envelope is what a record's key and CloudEvents headers say.

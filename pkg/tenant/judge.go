@@ -80,6 +80,12 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 		}
 		return start <= week
 	})
+	for i := range subjects {
+		if s := &subjects[i]; isHuman(s.ID, s.Type) {
+			t.panel.add(s, t.policy)
+		}
+	}
+	t.panel.trim(week, f.cfg.PanelWeeks)
 	if len(subjects) == 0 && t.quiet() {
 		return
 	}
@@ -90,6 +96,7 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 	for i := range result.Signals {
 		f.emitSignal(&result.Signals[i], out)
 	}
+	f.emitCards(t, week, result.Usage, out)
 }
 
 // publishable lists the teams that may be shown in a week.
@@ -114,7 +121,12 @@ func (t *tenant) quiet() bool {
 // memory is how long after its last week a subject is remembered, at most.
 const memory = 28 * window.Week
 
-// contextOf is what a policy declares.
+// configure puts a configuration into force.
+func (t *tenant) configure(config *goodhartv1.Config, p *policy.Policy) {
+	t.config, t.policy, t.context = config, p, contextOf(p, config.Version)
+}
+
+// contextOf is what a policy declares to the signals.
 func contextOf(p *policy.Policy, version uint64) *signal.Context {
 	c := &signal.Context{Version: version, Teams: map[string]signal.Team{}}
 	for _, team := range p.Teams {

@@ -43,8 +43,11 @@ type spending struct {
 // isPerson reports whether a feature speaks of a human: a pseudonym of the
 // people file or of an account, not a service or a key.
 func isPerson(m *goodhartv1.Feature) bool {
-	return m.IdentityType == goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN &&
-		(strings.HasPrefix(m.Subject, "p_") || strings.HasPrefix(m.Subject, "a_"))
+	return isHuman(m.Subject, m.IdentityType)
+}
+
+func isHuman(subject string, kind goodhartv1.IdentityType) bool {
+	return kind == goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN && (strings.HasPrefix(subject, "p_") || strings.HasPrefix(subject, "a_"))
 }
 
 // person returns the state of a person, which it creates if it is absent.

@@ -102,7 +102,7 @@ func TestFoldIsDeterministic(t *testing.T) {
 	}
 }
 
-// What was active half a year ago is forgotten: an idle fold ends in the empty state
+// What was active more than a year ago is forgotten: an idle fold ends in the empty state
 // but for its schedules.
 func TestStateIsBounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
@@ -113,9 +113,9 @@ func TestStateIsBounded(t *testing.T) {
 	if busy.Scopes == 0 || busy.People == 0 || busy.Tenants == 0 {
 		t.Fatalf("nothing is held: %+v", busy)
 	}
-	run(f, deedLog(t, deeds[:1], deeds[len(deeds)-1].w+31*window.Week))
+	run(f, deedLog(t, deeds[:1], deeds[len(deeds)-1].w+62*window.Week))
 	if idle := f.Stats(); idle.Scopes != 0 || idle.People != 0 || idle.Tenants != 0 {
-		t.Errorf("after half a year without activity: %d scopes, %d people, %d tenants", idle.Scopes, idle.People, idle.Tenants)
+		t.Errorf("after a year without activity: %d scopes, %d people, %d tenants", idle.Scopes, idle.People, idle.Tenants)
 	}
 	if n := len(f.AppendShard(nil, 0)); n > 256 {
 		t.Errorf("an idle state takes %d bytes", n)

@@ -25,9 +25,9 @@ type schedule struct {
 const daily = "daily"
 
 // newSchedules returns the schedules of a fold that has seen nothing.
-func newSchedules(windows []window.Window) []schedule {
+func newSchedules(windows []window.Window, cfg Config) []schedule {
 	schedules := make([]schedule, 0, len(windows)+1)
-	longest := memory
+	longest := max(memory, int64(cfg.PanelWeeks)*window.Week+judged)
 	for _, w := range windows {
 		schedules = append(schedules, schedule{name: w.Name, slide: w.Slide, reach: w.Size, next: math.MinInt64})
 		longest = max(longest, w.Keep())
@@ -127,7 +127,7 @@ func (f *Fold) forget(now int64) {
 		})
 	}
 	f.order = slices.DeleteFunc(f.order, func(t *tenant) bool {
-		if len(t.scopes) > 0 || t.config != nil || !t.quiet() {
+		if len(t.scopes) > 0 || t.config != nil || !t.quiet() || len(t.panel) > 0 {
 			return false
 		}
 		delete(f.tenants, t.name)

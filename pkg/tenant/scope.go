@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
@@ -46,11 +47,13 @@ type tenant struct {
 	// scopes is sorted by (kind, name).
 	scopes []*scope
 	people map[string]*person
-	// weeks of subjects wait to be judged; context is what the configuration
-	// declares, nil without one.
+	// weeks of subjects wait to be judged; policy is the configuration, read, and
+	// context what it declares to the signals, nil without one.
 	weeks   []signal.Subject
 	signals signal.State
 	context *signal.Context
+	policy  *policy.Policy
+	panel   panel
 }
 
 // scope is what a tenant, a team, a model or a tool did. A team without a name
@@ -93,7 +96,8 @@ func (f *Fold) tenant(name string) *tenant {
 	if t, ok := f.tenants[name]; ok {
 		return t
 	}
-	t := &tenant{name: strings.Clone(name), people: map[string]*person{}}
+	t := &tenant{name: strings.Clone(name), people: map[string]*person{}, panel: panel{}}
+	t.policy = policy.Default(t.name)
 	for i := range t.byName {
 		t.byName[i] = map[string]*scope{}
 	}

@@ -29,7 +29,7 @@ func (f *Fold) AppendShard(dst []byte, _ int) []byte {
 
 func (f *Fold) saveTenant(t *tenant) *goodhartv1.TenantState {
 	sortWeeks(t.weeks)
-	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config, Weeks: saveWeeks(t.weeks), Signals: saveSignals(&t.signals)}
+	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config, Weeks: saveWeeks(t.weeks), Signals: saveSignals(&t.signals), Panel: savePanel(t.panel)}
 	for i, s := range t.scopes {
 		s.index = uint32(i)
 		m.Scopes = append(m.Scopes, f.saveScope(s))
@@ -147,13 +147,14 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 
 func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 	t := f.tenant(saved.Tenant)
-	if t.config = saved.Config; t.config != nil {
-		p, err := policy.Parse(t.config.Document)
+	if saved.Config != nil {
+		p, err := policy.Parse(saved.Config.Document)
 		if err != nil {
-			return fmt.Errorf("configuration %d: %w", t.config.Version, err)
+			return fmt.Errorf("configuration %d: %w", saved.Config.Version, err)
 		}
-		t.context = contextOf(p, t.config.Version)
+		t.configure(saved.Config, p)
 	}
+	t.panel = loadPanel(saved.Panel)
 	t.weeks, t.signals = loadWeeks(saved.Weeks), loadSignals(saved.Signals)
 	for _, state := range saved.Scopes {
 		if state.Kind <= 0 || state.Kind >= kinds {

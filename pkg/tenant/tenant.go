@@ -3,7 +3,8 @@
 // team, model and tool, and at every slide of every window says what each of these
 // scopes did; it counts people, and decides which team-weeks may be published. It
 // has package signal judge the weeks of all subjects together, ten days after
-// their Monday, and the crossings of rate guards at once.
+// their Monday, and the crossings of rate guards at once; and package kpi state the
+// health of the targets that people are managed by.
 //
 // A window that ends at E is emitted by the first record with a watermark past
 // E, when every pane of its last minute has been applied. A pane that changes
@@ -39,19 +40,29 @@ type Config struct {
 	// MinimumGroup is k: figures of fewer people are not published. At least
 	// MinimumGroupFloor.
 	MinimumGroup int `yaml:"minimum_group"`
+	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, for
+	// the health cards of targets to compare: 0 to MostPanelWeeks. With fewer than 16
+	// before an announcement and 5 after it no card can say anything.
+	PanelWeeks int `yaml:"panel_weeks"`
 }
+
+// MostPanelWeeks bounds Config.PanelWeeks.
+const MostPanelWeeks = 104
 
 // MinimumGroupFloor is the smallest k that anyone may choose.
 const MinimumGroupFloor = 5
 
 // Default returns the rules that hold unless someone chooses others.
-func Default() Config { return Config{MinimumGroup: 10} }
+func Default() Config { return Config{MinimumGroup: 10, PanelWeeks: 52} }
 
 // Validate returns all problems of c, each naming its key.
 func (c Config) Validate() error {
 	var problems []error
 	if c.MinimumGroup < MinimumGroupFloor {
 		problems = append(problems, fmt.Errorf("minimum_group: %d: must be at least %d", c.MinimumGroup, MinimumGroupFloor))
+	}
+	if c.PanelWeeks < 0 || c.PanelWeeks > MostPanelWeeks {
+		problems = append(problems, fmt.Errorf("panel_weeks: %d: must be from 0 to %d", c.PanelWeeks, MostPanelWeeks))
 	}
 	return errors.Join(problems...)
 }
@@ -75,8 +86,8 @@ type Stats struct {
 	Rolling, Revisions int64
 	// GroupSizes were emitted.
 	GroupSizes int64
-	// Weeks of subjects were taken, and revisions of Signals emitted.
-	Weeks, Signals int64
+	// Weeks of subjects were taken, revisions of Signals and Cards emitted.
+	Weeks, Signals, Cards int64
 	// Tenants, Scopes and People are held now.
 	Tenants, Scopes, People int64
 }
@@ -120,7 +131,7 @@ func newFold(cfg Config, windows []window.Window) *Fold {
 
 // reset empties the state.
 func (f *Fold) reset() {
-	f.schedules = newSchedules(f.windows)
+	f.schedules = newSchedules(f.windows, f.cfg)
 	f.due = math.MinInt64
 	f.newest = math.MinInt64
 	f.tenants = map[string]*tenant{}
@@ -210,7 +221,7 @@ func (f *Fold) configure(value []byte) (reason string) {
 		return "bad_config" // the one before stays in force
 	}
 	t := f.tenant(m.Tenant)
-	t.config, t.context = m.Config, contextOf(p, m.Config.Version)
+	t.configure(m.Config, p)
 	f.stats.Configs++
 	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/ledger"
+	"github.com/goodhartlabs/goodhart/pkg/tenant"
 	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 )
@@ -60,6 +61,9 @@ type Rules struct {
 	FinaliseAfter time.Duration `yaml:"finalise_after"`
 	// MinimumGroup is k: fewer people in a team-week are not shown; 5 or more.
 	MinimumGroup int `yaml:"minimum_group"`
+	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, for
+	// the health cards of targets; 0 for none.
+	PanelWeeks int `yaml:"panel_weeks"`
 }
 
 // Default runs every fold beside a broker on this machine.
@@ -78,6 +82,7 @@ func Default() Config {
 			IDsPerShard:    rules.IDsPerShard,
 			FinaliseAfter:  rules.FinaliseAfter,
 			MinimumGroup:   10,
+			PanelWeeks:     52,
 		},
 		Admin: "127.0.0.1:9462",
 	}
@@ -101,6 +106,7 @@ func (c Config) Validate() error {
 	bad(c.SnapshotPeriod < time.Second, "snapshot_period", c.SnapshotPeriod, "1s or more")
 	bad(c.MergeMemory < 1<<20, "merge_memory", c.MergeMemory, "1 MiB or more")
 	bad(c.Rules.MinimumGroup < 5, "rules.minimum_group", c.Rules.MinimumGroup, "5 or more")
+	bad(c.Rules.PanelWeeks < 0 || c.Rules.PanelWeeks > tenant.MostPanelWeeks, "rules.panel_weeks", c.Rules.PanelWeeks, "0 to 104")
 	return errors.Join(append(errs, config.Under("rules", c.Rules.ledger(0, 1).Validate()))...)
 }
 

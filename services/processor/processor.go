@@ -110,7 +110,7 @@ func stage(name string, rules Rules, layout kschema.Layout, observe func(int32, 
 			Dead:      schemas.TopicDead,
 			Observe:   observe,
 			New: func(int32) machine.Machine {
-				return tenant.New(tenant.Config{MinimumGroup: rules.MinimumGroup})
+				return tenant.New(tenant.Config{MinimumGroup: rules.MinimumGroup, PanelWeeks: rules.PanelWeeks})
 			},
 		}
 	default:

@@ -254,8 +254,10 @@ type TenantState struct {
 	// Sorted by subject.
 	People []*PersonState `protobuf:"bytes,4,rep,name=people,proto3" json:"people,omitempty"`
 	// Weeks of subjects that are not yet judged, sorted by (week_start_ms, subject).
-	Weeks         []*SubjectWeek `protobuf:"bytes,5,rep,name=weeks,proto3" json:"weeks,omitempty"`
-	Signals       *SignalState   `protobuf:"bytes,6,opt,name=signals,proto3" json:"signals,omitempty"`
+	Weeks   []*SubjectWeek `protobuf:"bytes,5,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	Signals *SignalState   `protobuf:"bytes,6,opt,name=signals,proto3" json:"signals,omitempty"`
+	// The weeks of people that cards compare, sorted by subject.
+	Panel         []*PersonPanel `protobuf:"bytes,7,rep,name=panel,proto3" json:"panel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +334,188 @@ func (x *TenantState) GetSignals() *SignalState {
 	return nil
 }
 
+func (x *TenantState) GetPanel() []*PersonPanel {
+	if x != nil {
+		return x.Panel
+	}
+	return nil
+}
+
+// PersonPanel is what a person did in consecutive ISO weeks.
+type PersonPanel struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Subject string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// That of the newest week.
+	Team string `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	// Monday 00:00 UTC of the first week.
+	StartMs       int64        `protobuf:"varint,3,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	Weeks         []*PanelWeek `protobuf:"bytes,4,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonPanel) Reset() {
+	*x = PersonPanel{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonPanel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonPanel) ProtoMessage() {}
+
+func (x *PersonPanel) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonPanel.ProtoReflect.Descriptor instead.
+func (*PersonPanel) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PersonPanel) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *PersonPanel) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *PersonPanel) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *PersonPanel) GetWeeks() []*PanelWeek {
+	if x != nil {
+		return x.Weeks
+	}
+	return nil
+}
+
+// PanelWeek is one week of a person.
+type PanelWeek struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Tokens    int64                  `protobuf:"varint,1,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	Requests  int64                  `protobuf:"varint,2,opt,name=requests,proto3" json:"requests,omitempty"`
+	CostNanos int64                  `protobuf:"varint,3,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	// All of it had a price.
+	Priced bool `protobuf:"varint,4,opt,name=priced,proto3" json:"priced,omitempty"`
+	// Thousandths of a point of outcome value.
+	Outcomes int64 `protobuf:"zigzag64,5,opt,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// By day from Monday: seven, or none.
+	DayTokens     []int64 `protobuf:"varint,6,rep,packed,name=day_tokens,json=dayTokens,proto3" json:"day_tokens,omitempty"`
+	DayRequests   []int64 `protobuf:"varint,7,rep,packed,name=day_requests,json=dayRequests,proto3" json:"day_requests,omitempty"`
+	DayCostNanos  []int64 `protobuf:"varint,8,rep,packed,name=day_cost_nanos,json=dayCostNanos,proto3" json:"day_cost_nanos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PanelWeek) Reset() {
+	*x = PanelWeek{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PanelWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PanelWeek) ProtoMessage() {}
+
+func (x *PanelWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PanelWeek.ProtoReflect.Descriptor instead.
+func (*PanelWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PanelWeek) GetTokens() int64 {
+	if x != nil {
+		return x.Tokens
+	}
+	return 0
+}
+
+func (x *PanelWeek) GetRequests() int64 {
+	if x != nil {
+		return x.Requests
+	}
+	return 0
+}
+
+func (x *PanelWeek) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *PanelWeek) GetPriced() bool {
+	if x != nil {
+		return x.Priced
+	}
+	return false
+}
+
+func (x *PanelWeek) GetOutcomes() int64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return 0
+}
+
+func (x *PanelWeek) GetDayTokens() []int64 {
+	if x != nil {
+		return x.DayTokens
+	}
+	return nil
+}
+
+func (x *PanelWeek) GetDayRequests() []int64 {
+	if x != nil {
+		return x.DayRequests
+	}
+	return nil
+}
+
+func (x *PanelWeek) GetDayCostNanos() []int64 {
+	if x != nil {
+		return x.DayCostNanos
+	}
+	return nil
+}
+
 // SubjectWeek is a week of a subject that waits for those of the others.
 type SubjectWeek struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -345,7 +529,7 @@ type SubjectWeek struct {
 
 func (x *SubjectWeek) Reset() {
 	*x = SubjectWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +541,7 @@ func (x *SubjectWeek) String() string {
 func (*SubjectWeek) ProtoMessage() {}
 
 func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +554,7 @@ func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectWeek.ProtoReflect.Descriptor instead.
 func (*SubjectWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SubjectWeek) GetSubject() string {
@@ -417,7 +601,7 @@ type SignalState struct {
 
 func (x *SignalState) Reset() {
 	*x = SignalState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +613,7 @@ func (x *SignalState) String() string {
 func (*SignalState) ProtoMessage() {}
 
 func (x *SignalState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +626,7 @@ func (x *SignalState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalState.ProtoReflect.Descriptor instead.
 func (*SignalState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignalState) GetSubjects() []*SubjectHistory {
@@ -506,7 +690,7 @@ type SubjectHistory struct {
 
 func (x *SubjectHistory) Reset() {
 	*x = SubjectHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +702,7 @@ func (x *SubjectHistory) String() string {
 func (*SubjectHistory) ProtoMessage() {}
 
 func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +715,7 @@ func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectHistory.ProtoReflect.Descriptor instead.
 func (*SubjectHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SubjectHistory) GetSubject() string {
@@ -617,7 +801,7 @@ type FamilyHistory struct {
 
 func (x *FamilyHistory) Reset() {
 	*x = FamilyHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +813,7 @@ func (x *FamilyHistory) String() string {
 func (*FamilyHistory) ProtoMessage() {}
 
 func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +826,7 @@ func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FamilyHistory.ProtoReflect.Descriptor instead.
 func (*FamilyHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FamilyHistory) GetCode() string {
@@ -685,7 +869,7 @@ type SignalWindow struct {
 
 func (x *SignalWindow) Reset() {
 	*x = SignalWindow{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +881,7 @@ func (x *SignalWindow) String() string {
 func (*SignalWindow) ProtoMessage() {}
 
 func (x *SignalWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +894,7 @@ func (x *SignalWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalWindow.ProtoReflect.Descriptor instead.
 func (*SignalWindow) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignalWindow) GetWeekMs() int64 {
@@ -747,7 +931,7 @@ type GroupHistory struct {
 
 func (x *GroupHistory) Reset() {
 	*x = GroupHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +943,7 @@ func (x *GroupHistory) String() string {
 func (*GroupHistory) ProtoMessage() {}
 
 func (x *GroupHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +956,7 @@ func (x *GroupHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupHistory.ProtoReflect.Descriptor instead.
 func (*GroupHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GroupHistory) GetCode() string {
@@ -829,7 +1013,7 @@ type StandingSignal struct {
 
 func (x *StandingSignal) Reset() {
 	*x = StandingSignal{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -841,7 +1025,7 @@ func (x *StandingSignal) String() string {
 func (*StandingSignal) ProtoMessage() {}
 
 func (x *StandingSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -854,7 +1038,7 @@ func (x *StandingSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingSignal.ProtoReflect.Descriptor instead.
 func (*StandingSignal) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StandingSignal) GetId() string {
@@ -989,7 +1173,7 @@ type SignalMute struct {
 
 func (x *SignalMute) Reset() {
 	*x = SignalMute{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1185,7 @@ func (x *SignalMute) String() string {
 func (*SignalMute) ProtoMessage() {}
 
 func (x *SignalMute) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1198,7 @@ func (x *SignalMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalMute.ProtoReflect.Descriptor instead.
 func (*SignalMute) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignalMute) GetCode() string {
@@ -1057,7 +1241,7 @@ type RepeatHistory struct {
 
 func (x *RepeatHistory) Reset() {
 	*x = RepeatHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1069,7 +1253,7 @@ func (x *RepeatHistory) String() string {
 func (*RepeatHistory) ProtoMessage() {}
 
 func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1082,7 +1266,7 @@ func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepeatHistory.ProtoReflect.Descriptor instead.
 func (*RepeatHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RepeatHistory) GetWeekMs() int64 {
@@ -1119,7 +1303,7 @@ type AdoptionHistory struct {
 
 func (x *AdoptionHistory) Reset() {
 	*x = AdoptionHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1315,7 @@ func (x *AdoptionHistory) String() string {
 func (*AdoptionHistory) ProtoMessage() {}
 
 func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1328,7 @@ func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionHistory.ProtoReflect.Descriptor instead.
 func (*AdoptionHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AdoptionHistory) GetTarget() string {
@@ -1188,7 +1372,7 @@ type AdoptionWeek struct {
 
 func (x *AdoptionWeek) Reset() {
 	*x = AdoptionWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1384,7 @@ func (x *AdoptionWeek) String() string {
 func (*AdoptionWeek) ProtoMessage() {}
 
 func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1397,7 @@ func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionWeek.ProtoReflect.Descriptor instead.
 func (*AdoptionWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AdoptionWeek) GetWeekMs() int64 {
@@ -1266,7 +1450,7 @@ type PeriodHistory struct {
 
 func (x *PeriodHistory) Reset() {
 	*x = PeriodHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1462,7 @@ func (x *PeriodHistory) String() string {
 func (*PeriodHistory) ProtoMessage() {}
 
 func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1475,7 @@ func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeriodHistory.ProtoReflect.Descriptor instead.
 func (*PeriodHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PeriodHistory) GetTarget() string {
@@ -1407,7 +1591,7 @@ type ClosedPeriod struct {
 
 func (x *ClosedPeriod) Reset() {
 	*x = ClosedPeriod{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1603,7 @@ func (x *ClosedPeriod) String() string {
 func (*ClosedPeriod) ProtoMessage() {}
 
 func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1616,7 @@ func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosedPeriod.ProtoReflect.Descriptor instead.
 func (*ClosedPeriod) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ClosedPeriod) GetStartMs() int64 {
@@ -1545,7 +1729,7 @@ type ScopeState struct {
 
 func (x *ScopeState) Reset() {
 	*x = ScopeState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1557,7 +1741,7 @@ func (x *ScopeState) String() string {
 func (*ScopeState) ProtoMessage() {}
 
 func (x *ScopeState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1570,7 +1754,7 @@ func (x *ScopeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeState.ProtoReflect.Descriptor instead.
 func (*ScopeState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ScopeState) GetKind() ScopeKind {
@@ -1634,7 +1818,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1646,7 +1830,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1659,7 +1843,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -1691,7 +1875,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1887,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1900,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -1764,7 +1948,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1960,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1973,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -1846,7 +2030,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1858,7 +2042,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1871,7 +2055,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -1909,7 +2093,7 @@ type PersonScope struct {
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +2105,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2118,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -1998,7 +2182,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2194,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2207,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -2060,14 +2244,31 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\atenants\x18\x03 \x03(\v2\x18.goodhart.v1.TenantStateR\atenants\"=\n" +
 	"\x0eTenantSchedule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
-	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\x99\x02\n" +
+	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\xc9\x02\n" +
 	"\vTenantState\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12+\n" +
 	"\x06config\x18\x02 \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12/\n" +
 	"\x06scopes\x18\x03 \x03(\v2\x17.goodhart.v1.ScopeStateR\x06scopes\x120\n" +
 	"\x06people\x18\x04 \x03(\v2\x18.goodhart.v1.PersonStateR\x06people\x12.\n" +
 	"\x05weeks\x18\x05 \x03(\v2\x18.goodhart.v1.SubjectWeekR\x05weeks\x122\n" +
-	"\asignals\x18\x06 \x01(\v2\x18.goodhart.v1.SignalStateR\asignals\"\xa2\x01\n" +
+	"\asignals\x18\x06 \x01(\v2\x18.goodhart.v1.SignalStateR\asignals\x12.\n" +
+	"\x05panel\x18\a \x03(\v2\x18.goodhart.v1.PersonPanelR\x05panel\"\x84\x01\n" +
+	"\vPersonPanel\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\x19\n" +
+	"\bstart_ms\x18\x03 \x01(\x03R\astartMs\x12,\n" +
+	"\x05weeks\x18\x04 \x03(\v2\x16.goodhart.v1.PanelWeekR\x05weeks\"\xfa\x01\n" +
+	"\tPanelWeek\x12\x16\n" +
+	"\x06tokens\x18\x01 \x01(\x03R\x06tokens\x12\x1a\n" +
+	"\brequests\x18\x02 \x01(\x03R\brequests\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x03 \x01(\x03R\tcostNanos\x12\x16\n" +
+	"\x06priced\x18\x04 \x01(\bR\x06priced\x12\x1a\n" +
+	"\boutcomes\x18\x05 \x01(\x12R\boutcomes\x12\x1d\n" +
+	"\n" +
+	"day_tokens\x18\x06 \x03(\x03R\tdayTokens\x12!\n" +
+	"\fday_requests\x18\a \x03(\x03R\vdayRequests\x12$\n" +
+	"\x0eday_cost_nanos\x18\b \x03(\x03R\fdayCostNanos\"\xa2\x01\n" +
 	"\vSubjectWeek\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12>\n" +
 	"\ridentity_type\x18\x02 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x12\n" +
@@ -2246,74 +2447,78 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
 	(*TenantFoldState)(nil), // 2: goodhart.v1.TenantFoldState
 	(*TenantSchedule)(nil),  // 3: goodhart.v1.TenantSchedule
 	(*TenantState)(nil),     // 4: goodhart.v1.TenantState
-	(*SubjectWeek)(nil),     // 5: goodhart.v1.SubjectWeek
-	(*SignalState)(nil),     // 6: goodhart.v1.SignalState
-	(*SubjectHistory)(nil),  // 7: goodhart.v1.SubjectHistory
-	(*FamilyHistory)(nil),   // 8: goodhart.v1.FamilyHistory
-	(*SignalWindow)(nil),    // 9: goodhart.v1.SignalWindow
-	(*GroupHistory)(nil),    // 10: goodhart.v1.GroupHistory
-	(*StandingSignal)(nil),  // 11: goodhart.v1.StandingSignal
-	(*SignalMute)(nil),      // 12: goodhart.v1.SignalMute
-	(*RepeatHistory)(nil),   // 13: goodhart.v1.RepeatHistory
-	(*AdoptionHistory)(nil), // 14: goodhart.v1.AdoptionHistory
-	(*AdoptionWeek)(nil),    // 15: goodhart.v1.AdoptionWeek
-	(*PeriodHistory)(nil),   // 16: goodhart.v1.PeriodHistory
-	(*ClosedPeriod)(nil),    // 17: goodhart.v1.ClosedPeriod
-	(*ScopeState)(nil),      // 18: goodhart.v1.ScopeState
-	(*ScopePane)(nil),       // 19: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 20: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 21: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 22: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 23: goodhart.v1.PersonScope
-	(*PersonSpend)(nil),     // 24: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 25: goodhart.v1.Config
-	(IdentityType)(0),       // 26: goodhart.v1.IdentityType
-	(*Week)(nil),            // 27: goodhart.v1.Week
-	(*Cell)(nil),            // 28: goodhart.v1.Cell
+	(*PersonPanel)(nil),     // 5: goodhart.v1.PersonPanel
+	(*PanelWeek)(nil),       // 6: goodhart.v1.PanelWeek
+	(*SubjectWeek)(nil),     // 7: goodhart.v1.SubjectWeek
+	(*SignalState)(nil),     // 8: goodhart.v1.SignalState
+	(*SubjectHistory)(nil),  // 9: goodhart.v1.SubjectHistory
+	(*FamilyHistory)(nil),   // 10: goodhart.v1.FamilyHistory
+	(*SignalWindow)(nil),    // 11: goodhart.v1.SignalWindow
+	(*GroupHistory)(nil),    // 12: goodhart.v1.GroupHistory
+	(*StandingSignal)(nil),  // 13: goodhart.v1.StandingSignal
+	(*SignalMute)(nil),      // 14: goodhart.v1.SignalMute
+	(*RepeatHistory)(nil),   // 15: goodhart.v1.RepeatHistory
+	(*AdoptionHistory)(nil), // 16: goodhart.v1.AdoptionHistory
+	(*AdoptionWeek)(nil),    // 17: goodhart.v1.AdoptionWeek
+	(*PeriodHistory)(nil),   // 18: goodhart.v1.PeriodHistory
+	(*ClosedPeriod)(nil),    // 19: goodhart.v1.ClosedPeriod
+	(*ScopeState)(nil),      // 20: goodhart.v1.ScopeState
+	(*ScopePane)(nil),       // 21: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 22: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 23: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 24: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 25: goodhart.v1.PersonScope
+	(*PersonSpend)(nil),     // 26: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 27: goodhart.v1.Config
+	(IdentityType)(0),       // 28: goodhart.v1.IdentityType
+	(*Week)(nil),            // 29: goodhart.v1.Week
+	(*Cell)(nil),            // 30: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	25, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
-	18, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	22, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
-	5,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
-	6,  // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
-	26, // 7: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
-	27, // 8: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
-	7,  // 9: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
-	10, // 10: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
-	11, // 11: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
-	12, // 12: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
-	13, // 13: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
-	14, // 14: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
-	8,  // 15: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
-	16, // 16: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
-	9,  // 17: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
-	9,  // 18: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
-	15, // 19: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
-	17, // 20: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
-	0,  // 21: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	19, // 22: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	19, // 23: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	19, // 24: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	20, // 25: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	21, // 26: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	28, // 27: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	23, // 28: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	24, // 29: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	27, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	20, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
+	24, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	7,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
+	8,  // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
+	5,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
+	6,  // 8: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
+	28, // 9: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	29, // 10: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	9,  // 11: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
+	12, // 12: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
+	13, // 13: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
+	14, // 14: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
+	15, // 15: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
+	16, // 16: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
+	10, // 17: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
+	18, // 18: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
+	11, // 19: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
+	11, // 20: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
+	17, // 21: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
+	19, // 22: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	0,  // 23: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	21, // 24: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	21, // 25: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	21, // 26: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	22, // 27: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	23, // 28: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	30, // 29: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	25, // 30: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	26, // 31: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -2323,15 +2528,15 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	}
 	file_goodhart_v1_event_proto_init()
 	file_goodhart_v1_feature_proto_init()
-	file_goodhart_v1_tenant_state_proto_msgTypes[10].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[20].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[12].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[22].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
