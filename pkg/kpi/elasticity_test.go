@@ -9,10 +9,10 @@ import (
 
 // The slope and its standard error against the sums written out.
 func TestWithinByHand(t *testing.T) {
-	// Two sets with means of their own: (x, y) about (1, 5) and about (10, 0).
+	// Two sets with means of their own: (x, y) about (1, 5) and about (10, 7).
 	sets := [][]change{
 		{{cluster: 0, tokens: 0, outcomes: 4, weight: 1}, {cluster: 1, tokens: 2, outcomes: 6, weight: 1}},
-		{{cluster: 0, tokens: 9, outcomes: 1, weight: 1}, {cluster: 2, tokens: 11, outcomes: -1, weight: 1}},
+		{{cluster: 0, tokens: 9, outcomes: 8, weight: 1}, {cluster: 2, tokens: 11, outcomes: 6, weight: 1}},
 	}
 	// Deviations (-1,-1), (1,1), (-1,1), (1,-1): they cancel.
 	s := within(sets, 3)
