@@ -128,3 +128,20 @@ func TestTeamHabit(t *testing.T) {
 		t.Errorf("%v", got.Measure)
 	}
 }
+
+// Without side effects S3 cannot know whether the answers were of use.
+func TestAbandonmentUnknown(t *testing.T) {
+	for sessions, want := range map[int64]Measure{0: Unknown, s3Sessions - 1: TooFew, s3Sessions: Fired} {
+		c := newCompany(t)
+		c.change = func(i int, w *goodhartv1.Week) {
+			if i == 0 {
+				firePrompts(w, 0)
+				w.Sessions, w.AbandonedSessions = sessions, sessions*9/10
+			}
+		}
+		c.run(1)
+		if got := c.observed().of("S3").Measure; got != want {
+			t.Errorf("%d sessions: %v", sessions, got)
+		}
+	}
+}
