@@ -45,8 +45,8 @@ func guardDefinition(code, title, what, question string) Definition {
 		},
 		Question: question,
 		Formula:  "guard/1",
-		self:     "From {time} on your {metric} reached {value} in {pane}, where 99 of 100 of your active panes stay below {p99}.",
-		shared:   "{scope}{where}, from {time} on: {metric} reached {value} in {pane}, where 99 of 100 active panes stay below {p99}.",
+		self:     "From {time} on your {metric} reached {value} in {pane}, {usual}.",
+		shared:   "{scope}{where}, from {time} on: {metric} reached {value} in {pane}, {usual}.",
 
 		other:       "From {time} on your {metric} reached {value} in {pane}; how much is usual for you is not known yet.",
 		otherShared: "{scope}{where}, from {time} on: {metric} reached {value} in {pane}; how much is usual is not known yet.",
@@ -179,6 +179,10 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 	}
 	value, p99, threshold := float64(g.Value)*scale, float64(g.P99)*scale, float64(g.Threshold)*scale
 	pane := strconv.FormatInt(g.PaneMs/window.Minute, 10) + " min"
+	usual := "and there is no history yet to compare it with"
+	if g.Panes > 0 {
+		usual = "where 99 of 100 active panes stay below " + decimal(p99, "")
+	}
 	at := time.UnixMilli(g.PaneStartMs).UTC().Format(time.RFC3339)
 	r := Reading{N: g.Panes, Value: value, Threshold: threshold, unit: unit}
 	known := g.Panes > 0 && g.P99 > 0
@@ -198,7 +202,7 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 		}
 	}
 	question := d.question(seen, &r, findings, "{scope}", scopeName(st.Kind, st.Scope), "{where}", where,
-		"{time}", at, "{metric}", metric, "{pane}", pane, "{p99}", decimal(p99, ""))
+		"{time}", at, "{metric}", metric, "{pane}", pane, "{usual}", usual)
 	if st.Status == Resolved {
 		question = over.fill("{title}", d.Title, "{quiet}", "1")
 	}
