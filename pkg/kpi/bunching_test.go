@@ -92,9 +92,8 @@ func crowd(n int, movers float64, seed uint64) *Panel {
 
 // Size at 1 % and power against the movers of a thousand.
 func TestBunchingSizeAndPower(t *testing.T) {
-	f := func(n int, movers float64, least, most int) {
+	f := func(n int, movers float64, seeds, least, most int) {
 		t.Helper()
-		const seeds = 200
 		alarms := 0
 		for seed := range seeds {
 			in := &Input{Panel: crowd(n, movers, uint64(seed)), Target: Target{Threshold: 1e6, Announced: 1}, Week: 1}
@@ -107,11 +106,11 @@ func TestBunchingSizeAndPower(t *testing.T) {
 			t.Errorf("n %d, movers %v: %d of %d, want %d to %d", n, movers, alarms, seeds, least, most)
 		}
 	}
-	f(1000, 0, 0, 5)
-	f(3000, 0, 0, 5)
-	f(1000, .2, 110, 190)
-	f(3000, .2, 195, 200)
-	f(200, .2, 0, 40) // so few are hopeless
+	f(1000, 0, 200, 0, 5)
+	f(3000, 0, 100, 0, 3)
+	f(1000, .2, 100, 60, 97)
+	f(3000, .2, 30, 29, 30)
+	f(200, .2, 200, 0, 40) // so few are hopeless
 }
 
 // What bunched before the announcement, or at other thresholds, is no effect of it.

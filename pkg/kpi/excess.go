@@ -93,20 +93,21 @@ func softplus(x float64) float64 {
 
 // level returns c at elasticity b; times is how often each cluster counts.
 func (x *exchange) level(b float64, times []float64) float64 {
+	var units, sum, weights float64
+	rest, weight := make([]float64, len(x.changes)), make([]float64, len(x.changes))
+	for i := range x.changes {
+		c := &x.changes[i]
+		rest[i], weight[i] = c.outcomes-float64(b*c.tokens), float64(c.weight*times[c.cluster])
+		units += times[c.cluster]
+	}
 	var lines [knees]line
 	least := math.Inf(1)
 	for k := range lines {
-		lines[k] = fit(len(x.changes), func(i int) (float64, float64, float64) {
-			c := &x.changes[i]
-			return x.rise[k][i], c.outcomes - float64(b*c.tokens), float64(c.weight * times[c.cluster])
-		})
+		rise := x.rise[k]
+		lines[k] = fit(len(rest), func(i int) (float64, float64, float64) { return rise[i], rest[i], weight[i] })
 		least = min(least, lines[k].residuals)
 	}
 	least = max(least, 1e-9) // a perfect fit has no noise to weigh by
-	var units, sum, weights float64
-	for i := range x.changes {
-		units += times[x.changes[i].cluster]
-	}
 	for k := range lines {
 		likelihood := math.Exp(min(0, least-lines[k].residuals) * units / (2 * least))
 		sum += float64(likelihood * lines[k].intercept)
