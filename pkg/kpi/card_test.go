@@ -74,6 +74,9 @@ func TestVerdict(t *testing.T) {
 // With people who burn and stop at the threshold, the card says so; without, it
 // does not.
 func TestCardOfACompany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many companies, one after the other")
+	}
 	const seeds = 30
 	f := func(gamers float64) map[Verdict]int {
 		c := usual()

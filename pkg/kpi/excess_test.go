@@ -47,6 +47,9 @@ func TestExcessWithoutNoise(t *testing.T) {
 // is from the truth, how often its interval covers it, and how often it claims an
 // excess where there is none.
 func TestAgainstTheTruth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many companies, one after the other")
+	}
 	const seeds = 30
 	f := func(name string, c company, gamers, furthest float64, least, most int) {
 		t.Helper()
