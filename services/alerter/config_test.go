@@ -73,7 +73,7 @@ receivers:
   - {name: a, alertmanager: {url: "http://x", resend_every: 10m, expires_after: 11m}}
   - {name: b, webhook: {url: "http://x", secret: whsec_aHVudGVyMg==}}
 rules:
-  - {match: {severity: [fatal], label: [cheating], scope_kind: [person]}}
+  - {match: {code: [S99], severity: [fatal], label: [cheating], scope_kind: [person]}}
   - {to: [nobody]}
   - {to: [a], quiet: {zone: Europe/Berlin}}
 `
@@ -100,6 +100,7 @@ rules:
 		`receivers[2].name: "a" is there twice`,
 		`receivers[3].webhook.secret: has 7 bytes, want 24 or more`,
 		`rules[0].to: missing; [] sends to nobody`,
+		`rules[0].match.code: "S99" is not one of ` + strings.Join(codes(), ", "),
 		`rules[0].match.label: "cheating" is not one of tooling, runaway, possible gaming`,
 		`rules[0].match.severity: "fatal" is not one of info, warning, critical`,
 		`rules[0].match.scope_kind: "person" is not one of metric, tenant, team, model, tool, service`,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	catalogue "github.com/goodhartlabs/goodhart/pkg/signal"
 )
 
 // Rule sends signals to receivers.
@@ -85,13 +87,24 @@ func (r *Rule) validate(receivers []string) error {
 			}
 		}
 	}
-	known("label", r.Match.Label, "tooling", "runaway", "possible gaming")
-	known("severity", r.Match.Severity, "info", "warning", critical)
-	known("scope_kind", r.Match.ScopeKind, "metric", "tenant", "team", "model", "tool", "service")
+	known("code", r.Match.Code, codes()...)
+	known("label", r.Match.Label, string(catalogue.Tooling), string(catalogue.Runaway), string(catalogue.PossibleGaming))
+	known("severity", r.Match.Severity, string(catalogue.Info), string(catalogue.Warning), critical)
+	known("scope_kind", r.Match.ScopeKind, catalogue.ScopeMetric, catalogue.ScopeTenant, catalogue.ScopeTeam,
+		catalogue.ScopeModel, catalogue.ScopeTool, catalogue.ScopeService)
 	if r.Quiet != nil {
 		if err := r.Quiet.prepare(); err != nil {
 			errs = append(errs, fmt.Errorf("quiet.%w", err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// codes are those that a signal can have. A rule for any other would wait for ever.
+func codes() []string {
+	var all []string
+	for _, d := range catalogue.Catalogue() {
+		all = append(all, d.Code)
+	}
+	return all
 }

@@ -6,18 +6,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	catalogue "github.com/goodhartlabs/goodhart/pkg/signal"
 )
 
 // Statuses of a signal.
 const (
-	statusOpened   = "opened"
-	statusUpdated  = "updated"
-	statusResolved = "resolved"
-	statusDisputed = "disputed"
+	statusOpened   = string(catalogue.Opened)
+	statusUpdated  = string(catalogue.Updated)
+	statusResolved = string(catalogue.Resolved)
+	statusDisputed = string(catalogue.Disputed)
 )
 
 // critical is the severity that no quiet hours hold.
-const critical = "critical"
+const critical = string(catalogue.Critical)
 
 // signal is a revision of a signal, as goodhart.signals.v1 has it. Times are ms
 // since the Unix epoch.
@@ -78,7 +80,7 @@ func decode(value []byte) (*signal, error) {
 	if err := json.Unmarshal(value, s); err != nil {
 		return nil, &unusable{reason: reasonUndecodable, detail: err.Error()}
 	}
-	if s.Kind != "signal" {
+	if s.Kind != catalogue.KindSignal {
 		return nil, &unusable{reason: reasonUnknownKind, field: "kind", tenant: s.Tenant}
 	}
 	for _, need := range []struct{ field, value string }{
