@@ -353,6 +353,9 @@ func (p *partition) trail() {
 	if err := p.ss.group.commit(p, offset, p.progress(nil).String()); err != nil {
 		p.ss.cfg.Log.WarnContext(p.ctx, "trailing commit", "topic", p.at.topic, "partition", p.at.partition, "error", err)
 		p.idle.Reset(p.ss.cfg.Limits.Age)
+		if errors.Is(err, errReplaced) { // no later one would pass either
+			p.giveUp(err)
+		}
 		return
 	}
 	p.dirty = false
