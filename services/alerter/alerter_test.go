@@ -87,7 +87,7 @@ func TestDown(t *testing.T) {
 	cfg.Memory = 1 << 20
 	a := b.start(cfg)
 	long := strings.Repeat("Why? ", 8000) // 40 KB
-	const revisions = 120 // 10 MB
+	const revisions = 120                 // 10 MB
 	var want []string
 	for rev := range uint32(revisions) {
 		s := question("a", rev, statusUpdated)

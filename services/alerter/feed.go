@@ -234,16 +234,20 @@ func (f *feed) judge(ctx context.Context, partition int32, err error) {
 func (f *feed) tellReady() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.partitions) == 0 {
-		return
+	if len(f.partitions) > 0 {
+		f.ready(f.restored())
+		f.nudge()
 	}
+}
+
+// restored reports whether all is known of every partition; mu is held.
+func (f *feed) restored() bool {
 	for _, p := range f.partitions {
 		if !p.restored {
-			f.ready(false)
-			return
+			return false
 		}
 	}
-	f.ready(true)
+	return len(f.partitions) > 0
 }
 
 // apply queues what is new of a partition's records.
@@ -420,20 +424,20 @@ func (f *feed) commit(ctx context.Context) {
 }
 
 // openSignals are those that the receiver has and that are open, in a fixed order.
-func (f *feed) openSignals() []*signal {
+// They are known once every partition has been read.
+func (f *feed) openSignals() (open []*signal, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var open []*signal
+	if !f.restored() {
+		return nil, false
+	}
 	for _, number := range slices.Sorted(maps.Keys(f.partitions)) {
 		p := f.partitions[number]
-		if !p.restored {
-			continue // what is told may be old
-		}
 		for _, id := range slices.Sorted(maps.Keys(p.signals)) {
 			if s := p.signals[id].told; s != nil {
 				open = append(open, s)
 			}
 		}
 	}
-	return open
+	return open, true
 }

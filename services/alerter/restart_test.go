@@ -64,6 +64,43 @@ func TestTopicMadeAnew(t *testing.T) {
 	}
 }
 
+// Compaction takes records away, the last one that was told among them: what is
+// left is enough to go on.
+func TestCompacted(t *testing.T) {
+	b, am := newBed(t, ktest.Fake(t)), newPlace(t)
+	cfg := b.config(Receiver{Name: "am", Alertmanager: &Alertmanager{URL: am.URL, ResendEvery: time.Hour, ExpiresAfter: 3 * time.Hour}})
+	a := b.start(cfg)
+	ids := samePartition(3)
+	b.publish(question(ids[0], 0, statusOpened), question(ids[1], 0, statusOpened))
+	b.caughtUp("am")
+	a.kill()
+	told := len(am.taken())
+	b.publish(question(ids[1], 1, statusUpdated), question(ids[2], 0, statusOpened))
+	b.publish(question(ids[1], 2, statusResolved))
+	b.kafka.Fake.Compact()
+	if n := len(b.kafka.Records(t, schemas.TopicSignals)); n != 3 {
+		t.Fatalf("%d records are left", n)
+	}
+	a = b.start(cfg)
+	b.caughtUp("am")
+	var bodies strings.Builder
+	ktest.Eventually(t, "what is open to be repeated", func() bool {
+		bodies.Reset()
+		for _, r := range am.taken()[told:] {
+			bodies.WriteString(r.body)
+		}
+		return strings.Contains(bodies.String(), `"signal_id":"`+ids[0])
+	})
+	for id, rev := range map[string]string{ids[0]: "0", ids[1]: "2", ids[2]: "0"} {
+		if !strings.Contains(bodies.String(), `"revision":"`+rev+`"`) || !strings.Contains(bodies.String(), `"signal_id":"`+id+`"`) {
+			t.Errorf("no revision %s of %s in %s", rev, id, bodies.String())
+		}
+	}
+	if n := a.sample(`goodhart_alerter_open_signals{receiver="am"}`); n != "2" {
+		t.Errorf("%s signals are open", n)
+	}
+}
+
 // What was told ahead of a record that waits is not told again after a restart,
 // and what waits is not lost. Without the metadata, as after somebody has set the
 // offset by hand, it is told again rather than lost.

@@ -16,16 +16,17 @@ import (
 
 // tell empties the queue until ctx ends.
 func (f *feed) tell(ctx context.Context) {
-	repeat := time.Now() // of what is open, at once: the receiver may have lost it
+	var repeat time.Time // of what is open, once that is known: the receiver may have lost it
 	for ctx.Err() == nil {
 		if g := f.take(); g != nil {
 			f.deliver(ctx, g.notices)
 			continue
 		}
 		if f.resend > 0 && !time.Now().Before(repeat) {
-			f.repeat(ctx)
-			repeat = time.Now().Add(f.resend)
-			continue
+			repeat = time.Time{} // as soon as it is known
+			if f.repeat(ctx) {
+				repeat = time.Now().Add(f.resend)
+			}
 		}
 		f.idle(ctx, repeat)
 	}
@@ -47,12 +48,12 @@ func (f *feed) take() *group {
 }
 
 // idle waits for the queue to change, for its next group, or for the next
-// repetition.
+// repetition, if it has a time.
 func (f *feed) idle(ctx context.Context, repeat time.Time) {
 	f.mu.Lock()
 	due, waits := f.queue.next()
 	f.mu.Unlock()
-	if f.resend > 0 && (!waits || repeat.Before(due)) {
+	if !repeat.IsZero() && (!waits || repeat.Before(due)) {
 		due, waits = repeat, true
 	}
 	var alarm <-chan time.Time
@@ -167,12 +168,12 @@ func (f *feed) release(n *notice) {
 	}
 }
 
-// repeat tells the receiver again what is open. Failing is no harm before the
-// next time.
-func (f *feed) repeat(ctx context.Context) {
-	open := f.openSignals()
+// repeat tells the receiver again what is open; it reports whether that is known.
+// Failing is no harm before the next time.
+func (f *feed) repeat(ctx context.Context) bool {
+	open, known := f.openSignals()
 	if len(open) == 0 {
-		return
+		return known
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
@@ -181,6 +182,7 @@ func (f *feed) repeat(ctx context.Context) {
 	if err != nil {
 		f.log.WarnContext(ctx, "open signals not repeated", "signals", len(open), "error", err)
 	}
+	return true
 }
 
 // commitError is the first error of a commit.
