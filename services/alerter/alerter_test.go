@@ -87,7 +87,7 @@ func TestDown(t *testing.T) {
 	cfg.Memory = 1 << 20
 	a := b.start(cfg)
 	long := strings.Repeat("Why? ", 8000) // 40 KB
-	const revisions = 120                 // 10 MB
+	const revisions = 200                 // 16 MB
 	var want []string
 	for rev := range uint32(revisions) {
 		s := question("a", rev, statusUpdated)
@@ -108,7 +108,7 @@ func TestDown(t *testing.T) {
 		waiting = number(t, a.sample(`goodhart_alerter_waiting_bytes{receiver="down"}`))
 		return waiting >= 1<<20
 	})
-	if waiting > 4<<20 { // beyond the bound a fetch of a partition, 1 MiB, counted twice
+	if waiting > 10<<20 { // beyond the bound a fetch, 4 MiB, counted twice
 		t.Errorf("%.0f bytes wait", waiting)
 	}
 	down.answers(nil)

@@ -413,7 +413,7 @@ func (f *feed) commit(ctx context.Context) {
 	case failed == nil:
 		f.mu.Lock()
 		for p, c := range changed {
-			p.committed = c
+			p.committed, p.begun = c, true
 		}
 		f.mu.Unlock()
 	case fateOf(failed) == stop:
@@ -421,6 +421,20 @@ func (f *feed) commit(ctx context.Context) {
 	default: // the next one says the same and more
 		f.log.WarnContext(ctx, "commit", "error", failed)
 	}
+}
+
+// begun reports whether it is committed where the history of every partition ends.
+// Until then nothing is told: a run that took it for history again would keep to
+// itself how it went on.
+func (f *feed) begun() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.partitions {
+		if p.restored && !p.begun {
+			return false
+		}
+	}
+	return true
 }
 
 // openSignals are those that the receiver has and that are open, in a fixed order.

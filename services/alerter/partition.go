@@ -33,8 +33,10 @@ type partition struct {
 	swept int
 	// newest is the greatest time of a record.
 	newest time.Time
-	// committed is what was last committed.
+	// committed is what was last committed; begun says that this run, or one before
+	// it, has committed where the history ends.
 	committed commit
+	begun     bool
 	// gone: it was taken away.
 	gone bool
 }
@@ -76,6 +78,7 @@ func (p *partition) begin(start, end int64) {
 	}
 	p.next, p.position, p.end = start, start, end
 	p.restored = start >= p.known()
+	p.begun = !p.fresh
 }
 
 // known is where the records end that an earlier run has dealt with.

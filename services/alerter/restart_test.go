@@ -44,6 +44,27 @@ func TestFirstStart(t *testing.T) {
 	})
 }
 
+// A run that is killed right after it has told the first revision has left behind
+// where it began: the next one tells the end of that signal, and does not take it
+// for history.
+func TestKilledAtFirst(t *testing.T) {
+	b, hook := newBed(t, ktest.Fake(t)), newPlace(t)
+	cfg := b.config(hook.webhook("hook"))
+	a := b.start(cfg)
+	ktest.Eventually(t, "the beginning to be committed, before there is anything to tell", func() bool {
+		at, _ := b.committed("hook", "a")
+		return at == 0
+	})
+	hook.answers(func(request) (int, string) { a.kill(); return http.StatusOK, "" })
+	b.publish(question("a", 0, statusOpened))
+	hook.wants(t, 1)
+	hook.answers(nil)
+	b.publish(question("a", 1, statusResolved))
+	b.start(cfg)
+	ktest.Eventually(t, "the end", func() bool { return slices.Contains(hook.keys(), "a-1") })
+	inOrder(t, hook.keys())
+}
+
 // Offsets of a topic that was made anew mean nothing: what is open now is told.
 func TestTopicMadeAnew(t *testing.T) {
 	b, hook := newBed(t, ktest.Fake(t)), newPlace(t)

@@ -18,6 +18,12 @@ import (
 func (f *feed) tell(ctx context.Context) {
 	var repeat time.Time // of what is open, once that is known: the receiver may have lost it
 	for ctx.Err() == nil {
+		if !f.begun() {
+			if f.commit(ctx); !f.begun() {
+				sleep(ctx, f.pauses.first)
+			}
+			continue
+		}
 		if g := f.take(); g != nil {
 			f.deliver(ctx, g.notices)
 			continue
