@@ -161,6 +161,7 @@ type alerter struct {
 	tel    *probe.Telemetry
 	line   *ktest.Line // to brokers and receivers
 	cancel context.CancelFunc
+	wait   func() error // for it to end
 	stop   func() error
 	fails  bool // it is meant to
 }
@@ -178,7 +179,8 @@ func (b *bed) start(cfg Config) *alerter {
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, cfg, a.tel) }()
 	a.cancel = cancel
-	a.stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	a.wait = sync.OnceValue(func() error { return <-ended })
+	a.stop = func() error { cancel(); return a.wait() }
 	b.Cleanup(func() {
 		if err := a.stop(); err != nil && !a.fails {
 			b.Errorf("alerter: %v", err)
