@@ -22,11 +22,11 @@ import (
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
+	if err != nil {
+		path, err = filepath.Abs(filepath.Join("../../.bin", name))
 	}
-	if path, err = filepath.Abs(filepath.Join("../../.bin", name)); err == nil {
-		path, err = filepath.EvalSymlinks(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path) // its files lie beside it
 	}
 	if err != nil {
 		lack(t, fmt.Sprintf("no %s: make tools: %v", name, err))
@@ -58,7 +58,7 @@ func alertmanagerCommand(t *testing.T, args ...string) *exec.Cmd {
 	script := `mount -t tmpfs none /usr/share && mkdir -p $(dirname $1) && cp -r $0 $1 && shift && exec "$@"`
 	wrapped := []string{"--map-root-user", "--mount", "sh", "-ec", script, unpacked, templates}
 	if out, err := exec.Command("unshare", append(wrapped, "true")...).CombinedOutput(); err != nil {
-		lack(t, fmt.Sprintf("install prometheus-alertmanager: no mount namespace: %v %s", err, out))
+		t.Skipf("install prometheus-alertmanager: it is unpacked only, and this machine gives no mount namespace: %v %s", err, out)
 	}
 	return exec.Command("unshare", append(append(wrapped, program), args...)...)
 }
