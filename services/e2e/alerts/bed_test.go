@@ -90,6 +90,13 @@ func newBed(t *testing.T, change func(*bed)) *bed {
 		cfg.Listen, cfg.Data = b.brokers, filepath.Join(t.TempDir(), "broker")
 		return broker.Run(ctx, cfg, tel)
 	})
+	eventually(t, "the broker to listen", func() bool { // a role is ready until it says that it is not
+		conn, err := net.Dial("tcp", b.brokers)
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
 	m := migrate.Default()
 	m.Kafka, m.ClickHouse, m.Replication = b.seeds(), b.dsn(), 1
 	m.Partitions = kschema.Counts{Events: 2, Facts: 2, Features: 1, Dead: 1}
