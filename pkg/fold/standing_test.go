@@ -123,8 +123,10 @@ func TestMetricsFollowThePartitions(t *testing.T) {
 			redone += v
 		}
 	}
-	if folded != float64(len(records)) {
-		t.Errorf("%v records folded, want %d", folded, len(records))
+	// What one process had folded and not committed when it lost the partition, the
+	// other folds again.
+	if folded < float64(len(records)) {
+		t.Errorf("%v records folded, want %d and more", folded, len(records))
 	}
 	if redone == 0 || f.count("EndTxn") == 0 {
 		t.Errorf("%v records redone after %d faults", redone, f.count("EndTxn"))
