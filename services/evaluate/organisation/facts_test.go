@@ -146,6 +146,9 @@ func score(o *Organisation, b float64) float64 {
 // The elasticity that the pipeline measures falls as gamers burn tokens, as it
 // was measured to fall: by a fifth to a half.
 func TestGamingDecouplesOutcomesFromTokens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole company, one event after the other")
+	}
 	measure := func(prevalence float64) (before, after, excess, bunching float64) {
 		const seeds = 6
 		for seed := range uint64(seeds) {
@@ -194,6 +197,9 @@ func heap(o *Organisation, weeks span) float64 {
 const ordinary = AgentOperator | OnCall | Launch | Hackathon | RetryStorm | Codemod | LongContext | ReportCron
 
 func TestRequestsLookLikePeoples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole company, one event after the other")
+	}
 	o := newOrganisation(t, 2, func(c *Config) {
 		gamers(0, 0)(c)
 		c.People, c.Weeks = 200, 26

@@ -41,6 +41,9 @@ func TestEveryLookAlikeIsThere(t *testing.T) {
 
 // The look-alikes are what they are called.
 func TestLookAlikesLookAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole company, one event after the other")
+	}
 	o := newOrganisation(t, 7, func(c *Config) {
 		gamers(0, 0)(c)
 		c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek, c.Habits.Derived = 200, 26, 18, 40, 1

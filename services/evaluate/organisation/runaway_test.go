@@ -3,6 +3,9 @@ package organisation
 import "testing"
 
 func TestRunawaysRunAtTwentyTimesTheUsualRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole company, one event after the other")
+	}
 	o := newOrganisation(t, 8, func(c *Config) {
 		small(c)
 		c.RequestsPerWeek, c.Runaways, c.Gamers.Prevalence = 30, 5, 0

@@ -60,6 +60,9 @@ func traces(o *Organisation) map[Tactic]trace {
 // Every tactic leaves the trace that the catalogue says, and the traces are
 // about as strong as the intensity; adaptive gamers leave none.
 func TestTacticsLeaveTheirTraces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole company, one event after the other")
+	}
 	o := newOrganisation(t, 3, func(c *Config) {
 		gamers(.5, .25)(c)
 		c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 250, 26, 18, 40
