@@ -492,7 +492,7 @@ func randomUse(rng *rand.Rand, t int64) Use {
 		Team: names("t"), Tool: names("o"), ToolVersion: names("v"), Model: names("m"), Repository: names("r"), Credential: names("c"),
 		Session: rng.Uint64N(30), Child: rng.IntN(9) == 0, Sequence: rng.Uint64N(100),
 		InputUncached: rng.Int64N(1e5), CacheRead: rng.Int64N(1e5), CacheWrite: rng.Int64N(1e4), Output: rng.Int64N(1e4), Reasoning: rng.Int64N(1e3),
-		CostNanos: rng.Int64N(1e9), DurationMs: rng.Int64N(1e6), Turn: rng.Int64N(50), NewTurn: rng.Int64N(1e4),
+		CostNanos: rng.Int64N(1e9), DurationMs: rng.Int64N(1e6), NewTurn: rng.Int64N(1e4),
 		Pair: rng.Uint64N(50), KappaPPM: rng.Int64N(1e5), SideEffects: rng.Int64N(3),
 	}
 }

@@ -35,8 +35,6 @@ func (h *Habit) Save() *goodhartv1.Habit {
 }
 
 func (k *week) save() *goodhartv1.HabitWeek {
-	k.sums.DayRequests, k.sums.DayTokens = k.dayRequests[:], k.dayTokens[:]
-	k.sums.DayCostNanos, k.sums.DayOutcomes = k.dayCost[:], k.dayOutcomes[:]
 	m := &goodhartv1.HabitWeek{
 		Sums: k.sums, DueMs: k.due,
 		Teams: k.teams.save(), Tools: k.tools.save(), ToolVersions: k.toolVersions.save(),
@@ -109,6 +107,7 @@ func (k *week) load(m *goodhartv1.HabitWeek) error {
 	copy(k.dayTokens[:], s.DayTokens)
 	copy(k.dayCost[:], s.DayCostNanos)
 	copy(k.dayOutcomes[:], s.DayOutcomes)
+	k.layDays()
 	k.teams, k.tools, k.toolVersions = loadTally(m.Teams), loadTally(m.Tools), loadTally(m.ToolVersions)
 	k.models, k.repositories = loadTally(m.Models), loadTally(m.Repositories)
 	copy(k.requestsByHour[:], m.HourRequests)

@@ -19,8 +19,6 @@ func (h *Habit) state(k *week) *goodhartv1.Week {
 	s.ToolVersionChanged = changed(h.before.toolVersion, s.ToolVersion)
 	s.ModelChanged = changed(h.before.model, s.Model)
 	s.RepositoryChanged = changed(h.before.repository, s.Repository)
-	s.DayRequests, s.DayTokens = k.dayRequests[:], k.dayTokens[:]
-	s.DayCostNanos, s.DayOutcomes = k.dayCost[:], k.dayOutcomes[:]
 	s.Repeats = top(s.Repeats)
 	k.stateTiming()
 	for i, name := range k.models.names {

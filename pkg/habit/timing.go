@@ -71,18 +71,16 @@ func (k *week) timing(u *Use) {
 // stateTiming sets the statistics of when requests began.
 func (k *week) stateTiming() {
 	s := k.sums
-	s.GapCv = -1
 	for i := range k.gaps {
 		cv := k.gaps[i].cv()
 		if cv < 0 {
 			continue
 		}
-		s.TimedDays++
-		if s.GapCv < 0 || cv < s.GapCv {
+		if s.TimedDays == 0 || cv < s.GapCv {
 			s.GapCv = cv
 		}
+		s.TimedDays++
 	}
-	s.GapCv = max(s.GapCv, 0)
 	if s.PeriodRequests = s.Requests; s.Requests > 0 {
 		for i, p := range k.phases {
 			length := math.Hypot(float64(p.cos), float64(p.sin)) / unit / float64(s.Requests)

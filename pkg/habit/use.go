@@ -15,7 +15,6 @@ const (
 	HasCache                   // a cache class
 	HasOutput
 	HasDuration
-	HasTurn
 	HasNewTurn
 	HasPair // the hashes of the new turn and of its target
 	HasKappa
@@ -41,7 +40,7 @@ type Use struct {
 
 	InputUncached, CacheRead, CacheWrite, Output, Reasoning int64
 	CostNanos                                               int64
-	DurationMs, Turn, NewTurn                               int64
+	DurationMs, NewTurn                                     int64
 	// Pair is a hash of (new turn, target).
 	Pair        uint64
 	KappaPPM    int64
@@ -58,8 +57,11 @@ func (u *Use) offset() int32 {
 	if u.Has&HasOffset == 0 {
 		return 0
 	}
-	return max(-maxOffset, min(maxOffset, u.OffsetMin))
+	return bounded(u.OffsetMin)
 }
+
+// bounded is an offset that some place on earth has.
+func bounded(offset int32) int32 { return max(-maxOffset, min(maxOffset, offset)) }
 
 // Credit is a change of an outcome's credit.
 type Credit struct {
@@ -105,5 +107,5 @@ func (a *Act) offset(h *Habit) int32 {
 	if !a.HasOffset {
 		return h.offset()
 	}
-	return max(-maxOffset, min(maxOffset, a.OffsetMin))
+	return bounded(a.OffsetMin)
 }

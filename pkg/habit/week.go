@@ -32,6 +32,14 @@ type week struct {
 func (k *week) begin(start int64, offset int32, due int64) {
 	k.sums, k.due = &k.own, due
 	k.sums.WeekStartMs, k.sums.TzOffsetMin = start, offset
+	k.layDays()
+}
+
+// layDays makes the days of the week the places that are added to.
+func (k *week) layDays() {
+	s := k.sums
+	s.DayRequests, s.DayTokens = k.dayRequests[:], k.dayTokens[:]
+	s.DayCostNanos, s.DayOutcomes = k.dayCost[:], k.dayOutcomes[:]
 }
 
 // hour is the local hour of a time within the week, 0 to 167.

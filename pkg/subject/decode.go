@@ -57,7 +57,6 @@ const (
 	duration      = 18
 	status        = 20
 	granularity   = 24
-	turn          = 27
 	newTurn       = 28
 	newTurnHash   = 29
 	targetHash    = 30
@@ -86,7 +85,7 @@ const (
 	wantFact  = 1<<4 | 1<<5 | 1<<6 | 1<<10 | 1<<11
 	wantEvent = 1<<7 | 1<<9 | 1<<13 | 1<<14 | 1<<15 | 1<<17 | 1<<18 | 1<<19 | 1<<23 | 1<<24 | 1<<25 | 1<<26 | 1<<40 | 1<<41
 	wantUsage = 1<<1 | 1<<5 | 1<<inputUncached | 1<<cacheRead | 1<<cacheWrite5m | 1<<cacheWrite1h | 1<<cacheWrite |
-		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<duration | 1<<status | 1<<granularity | 1<<turn |
+		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<duration | 1<<status | 1<<granularity |
 		1<<newTurn | 1<<newTurnHash | 1<<targetHash | 1<<kappa | 1<<sideEffects
 )
 

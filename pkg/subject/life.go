@@ -121,7 +121,6 @@ var stated = [...]struct {
 	{hasCache, habit.HasCache},
 	{hasOutput, habit.HasOutput},
 	{1 << duration, habit.HasDuration},
-	{1 << turn, habit.HasTurn},
 	{1 << newTurn, habit.HasNewTurn},
 	{1 << kappa, habit.HasKappa},
 	{1 << sideEffects, habit.HasSideEffects},
@@ -139,7 +138,7 @@ func (f *fact) fill(u *habit.Use) {
 		Child: len(f.parent) > 0, Sequence: f.sequence,
 		InputUncached: n[inputUncached], CacheRead: n[cacheRead], CacheWrite: n[cacheWrite5m] + n[cacheWrite1h] + n[cacheWrite],
 		Output: n[output], Reasoning: n[reasoning], CostNanos: n[costNanos],
-		DurationMs: n[duration], Turn: n[turn], NewTurn: n[newTurn], KappaPPM: n[kappa], SideEffects: n[sideEffects],
+		DurationMs: n[duration], NewTurn: n[newTurn], KappaPPM: n[kappa], SideEffects: n[sideEffects],
 	}
 	u.UnknownTokens = u.Request && f.usage.tokensUnknown()
 	for _, s := range stated {
