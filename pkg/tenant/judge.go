@@ -18,11 +18,7 @@ import (
 const judged = window.Week + 3*window.Day
 
 // takeWeek keeps a week of a subject until it is judged with those of the others.
-func (f *Fold) takeWeek(value []byte) (reason string) {
-	var m goodhartv1.Feature // it must outlive the record
-	if err := m.UnmarshalVT(value); err != nil {
-		return "undecodable"
-	}
+func (f *Fold) takeWeek(m *goodhartv1.Feature) (reason string) {
 	if m.Week == nil || m.Tenant == "" || m.Subject == "" {
 		return "no_week"
 	}
@@ -42,11 +38,7 @@ func (f *Fold) takeWeek(value []byte) (reason string) {
 }
 
 // cross lets a rate guard open or resolve its signal at once.
-func (f *Fold) cross(value []byte, out *machine.Outputs) (reason string) {
-	var m goodhartv1.Feature
-	if err := m.UnmarshalVT(value); err != nil {
-		return "undecodable"
-	}
+func (f *Fold) cross(m *goodhartv1.Feature, out *machine.Outputs) (reason string) {
 	if m.Guard == nil || m.Tenant == "" || m.Subject == "" {
 		return "no_guard"
 	}
@@ -89,14 +81,15 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 	if len(subjects) == 0 && t.quiet() {
 		return
 	}
+	publishable := t.publishable(week)
 	result := signal.Evaluate(&signal.Input{
 		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.context,
-		MinimumGroup: f.cfg.MinimumGroup, Publishable: t.publishable(week),
+		MinimumGroup: f.cfg.MinimumGroup, Publishable: publishable,
 	}, &t.signals)
 	for i := range result.Signals {
 		f.emitSignal(&result.Signals[i], out)
 	}
-	f.emitCards(t, week, result.Usage, out)
+	f.emitCards(t, week, publishable, result.Usage, out)
 }
 
 // publishable lists the teams that may be shown in a week.

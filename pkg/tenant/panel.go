@@ -99,13 +99,12 @@ func (p panel) whole() *kpi.Panel {
 }
 
 // emitCards states the health of every target that is in force in a week.
-func (f *Fold) emitCards(t *tenant, week int64, usage []signal.TeamUsage, out *machine.Outputs) {
+func (f *Fold) emitCards(t *tenant, week int64, publishable map[string]bool, usage []signal.TeamUsage, out *machine.Outputs) {
 	targets := t.policy.TargetsAt(week + window.Week - 1)
 	if len(targets) == 0 || len(t.panel) == 0 {
 		return
 	}
 	c := cards{f: f, t: t, whole: t.panel.whole(), week: week, usage: usage}
-	publishable := t.publishable(week)
 	for _, target := range targets {
 		if target.Scope != policy.ScopeTeam {
 			c.emit(target, "", out)

@@ -175,16 +175,28 @@ func (f *Fold) apply(r *machine.Record, out *machine.Outputs) (reason string) {
 	switch m.Kind {
 	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK:
 		return ""
-	case goodhartv1.FeatureKind_FEATURE_KIND_WEEK:
-		return f.takeWeek(r.Value)
-	case goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
-		return f.cross(r.Value, out)
 	case goodhartv1.FeatureKind_FEATURE_KIND_PANE:
 		return f.addFeature(m)
-	case goodhartv1.FeatureKind_FEATURE_KIND_CONFIG:
-		return f.configure(r.Value)
+	case goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, goodhartv1.FeatureKind_FEATURE_KIND_WEEK, goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
+		return f.applyKept(r.Value, out)
 	default:
 		return "bad_kind"
+	}
+}
+
+// applyKept lets a feature take effect whose strings must outlive the record.
+func (f *Fold) applyKept(value []byte, out *machine.Outputs) (reason string) {
+	var m goodhartv1.Feature
+	if err := m.UnmarshalVT(value); err != nil {
+		return "undecodable"
+	}
+	switch m.Kind {
+	case goodhartv1.FeatureKind_FEATURE_KIND_WEEK:
+		return f.takeWeek(&m)
+	case goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
+		return f.cross(&m, out)
+	default:
+		return f.configure(&m)
 	}
 }
 
@@ -208,11 +220,7 @@ func (f *Fold) addFeature(m *goodhartv1.Feature) (reason string) {
 }
 
 // configure puts a configuration into force.
-func (f *Fold) configure(value []byte) (reason string) {
-	var m goodhartv1.Feature // its strings must outlive the record
-	if err := m.UnmarshalVT(value); err != nil {
-		return "undecodable"
-	}
+func (f *Fold) configure(m *goodhartv1.Feature) (reason string) {
 	if m.Config == nil || m.Tenant == "" {
 		return "no_config"
 	}
