@@ -52,17 +52,7 @@ func (e *Efficiency) Status() string {
 func (e *Efficiency) AppendJSON(dst []byte) []byte {
 	r, s := &e.Rolling, e.Score
 	o := record.Open(dst)
-	o.String("kind", KindEfficiency)
-	o.String("tenant", r.Tenant)
-	o.String("scope_kind", r.ScopeKind)
-	o.String("scope", r.Scope)
-	o.String("window", r.Window)
-	o.Int("window_start", r.Start)
-	o.Int("window_end", r.End)
-	o.Int("rev", int64(r.Rev))
-	o.Int("w", r.W)
-	r.appendCounts(&o)
-	r.appendFigures(&o)
+	r.appendTo(&o, KindEfficiency)
 
 	scored := s.Reason == ""
 	o.Number("outcomes_credited", s.Credited, s.ExpectedKnown)

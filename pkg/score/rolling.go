@@ -52,7 +52,17 @@ type Rolling struct {
 // AppendJSON appends the record, fields in the order of the schema.
 func (r *Rolling) AppendJSON(dst []byte) []byte {
 	o := record.Open(dst)
-	o.String("kind", KindRolling)
+	r.appendTo(&o, KindRolling)
+	o.String("status", r.Status)
+	o.String("formula", FormulaRolling)
+	o.Uint("config_version", r.ConfigVersion)
+	return o.Close()
+}
+
+// appendTo appends what the scope did, which is the beginning of every kind of
+// record about a window.
+func (r *Rolling) appendTo(o *record.Object, kind string) {
+	o.String("kind", kind)
 	o.String("tenant", r.Tenant)
 	o.String("scope_kind", r.ScopeKind)
 	o.String("scope", r.Scope)
@@ -61,12 +71,8 @@ func (r *Rolling) AppendJSON(dst []byte) []byte {
 	o.Int("window_end", r.End)
 	o.Int("rev", int64(r.Rev))
 	o.Int("w", r.W)
-	r.appendCounts(&o)
-	r.appendFigures(&o)
-	o.String("status", r.Status)
-	o.String("formula", FormulaRolling)
-	o.Uint("config_version", r.ConfigVersion)
-	return o.Close()
+	r.appendCounts(o)
+	r.appendFigures(o)
 }
 
 func (r *Rolling) appendCounts(o *record.Object) {
