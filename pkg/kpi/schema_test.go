@@ -8,55 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 )
-
-const schemaFile = "kpi.v1.json"
-
-func schema(t *testing.T) (*validator.Schema, []byte) {
-	t.Helper()
-	raw, err := jsonschema.FS().ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := validator.NewCompiler()
-	c.DefaultDraft(validator.Draft2020)
-	if err := c.AddResource(schemaFile, doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, raw
-}
-
-// fields returns the names in a JSON object, in order.
-func fields(t *testing.T, raw []byte) []string {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil { // the opening brace
-		t.Fatal(err)
-	}
-	var names []string
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var skip json.RawMessage
-		if err := d.Decode(&skip); err != nil {
-			t.Fatal(err)
-		}
-		text, _ := name.(string)
-		names = append(names, text)
-	}
-	return names
-}
 
 // object is the part of the schema that lists fields.
 type object struct {
@@ -93,9 +46,9 @@ func cards(t *testing.T) [][]byte {
 // Records match the schema and have its fields in its order: none besides, none
 // missing.
 func TestRecordsMatchTheirSchema(t *testing.T) {
-	s, raw := schema(t)
+	s := recordtest.Schema(t, "kpi.v1.json")
 	var doc object
-	if err := json.Unmarshal(raw, &doc); err != nil {
+	if err := json.Unmarshal(recordtest.File(t, "kpi.v1.json"), &doc); err != nil {
 		t.Fatal(err)
 	}
 	var properties struct {
@@ -108,10 +61,10 @@ func TestRecordsMatchTheirSchema(t *testing.T) {
 	}
 	match := func(what string, o object, body []byte) {
 		t.Helper()
-		if diff := cmp.Diff(fields(t, o.Properties), fields(t, body)); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, o.Properties), recordtest.Fields(t, body)); diff != "" {
 			t.Errorf("%s: fields (-schema +record)\n%s", what, diff)
 		}
-		if diff := cmp.Diff(fields(t, body), o.Required); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, body), o.Required); diff != "" {
 			t.Errorf("%s: required (-record +schema)\n%s", what, diff)
 		}
 	}
@@ -141,7 +94,7 @@ func TestRecordsMatchTheirSchema(t *testing.T) {
 
 // The schema refuses what no record may be.
 func TestSchemaRefuses(t *testing.T) {
-	s, _ := schema(t)
+	s := recordtest.Schema(t, "kpi.v1.json")
 	body := cards(t)[0]
 	for name, change := range map[string]func(map[string]any){
 		"another kind":               func(m map[string]any) { m["kind"] = "kpi" },

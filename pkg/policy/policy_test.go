@@ -12,6 +12,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
 )
 
@@ -91,27 +92,6 @@ func day(tb testing.TB, s string) int64 {
 	return at.UnixMilli()
 }
 
-func schema(tb testing.TB) *validator.Schema {
-	tb.Helper()
-	raw, err := jsonschema.FS().ReadFile("policy.v1.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	document, err := validator.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	compiler := validator.NewCompiler()
-	if err := compiler.AddResource("policy.v1.json", document); err != nil {
-		tb.Fatal(err)
-	}
-	compiled, err := compiler.Compile("policy.v1.json")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return compiled
-}
-
 func valid(s *validator.Schema, document []byte) error {
 	tree, err := validator.UnmarshalJSON(bytes.NewReader(document))
 	if err != nil {
@@ -128,7 +108,7 @@ func TestDocumentIsCanonical(t *testing.T) {
 	if again := parse(t, canonical).Document(); string(again) != canonical {
 		t.Errorf("the canonical form of the canonical form is\n%s", again)
 	}
-	if err := valid(schema(t), p.Document()); err != nil {
+	if err := valid(recordtest.Schema(t, "policy.v1.json"), p.Document()); err != nil {
 		t.Errorf("schema: %v", err)
 	}
 	if p.Targets[1].AnnouncedAt != policy.Day(day(t, "2026-09-07")) || *p.Teams[0].Connected != 0 || p.Teams[1].Connected != nil {
@@ -154,7 +134,7 @@ func TestDocumentHasTheOrderOfTheSchema(t *testing.T) {
 	if err := json.Unmarshal(root.Properties, &lists); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(names(t, root.Properties), names(t, []byte(canonical))); diff != "" {
+	if diff := cmp.Diff(recordtest.Fields(t, root.Properties), recordtest.Fields(t, []byte(canonical))); diff != "" {
 		t.Errorf("(-schema +document)\n%s", diff)
 	}
 	document := map[string]json.RawMessage{}
@@ -166,9 +146,9 @@ func TestDocumentHasTheOrderOfTheSchema(t *testing.T) {
 		if json.Unmarshal(raw, &elements) != nil {
 			continue // no list
 		}
-		order, seen := names(t, lists[list].Items.Properties), map[string]bool{}
+		order, seen := recordtest.Fields(t, lists[list].Items.Properties), map[string]bool{}
 		for _, e := range elements {
-			have := names(t, e)
+			have := recordtest.Fields(t, e)
 			for _, name := range have {
 				seen[name] = true
 			}
@@ -180,26 +160,6 @@ func TestDocumentHasTheOrderOfTheSchema(t *testing.T) {
 			t.Errorf("%s: the schema has %v, the documents %v", list, order, seen)
 		}
 	}
-}
-
-// names returns the names of a JSON object, in order.
-func names(t *testing.T, raw []byte) []string {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for d.More() {
-		name, err := d.Token()
-		var skip json.RawMessage
-		if err != nil || d.Decode(&skip) != nil {
-			t.Fatal(err)
-		}
-		text, _ := name.(string)
-		out = append(out, text)
-	}
-	return out
 }
 
 func TestDefault(t *testing.T) {
@@ -243,7 +203,7 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(`{"tenant":"a",` + section + `}`))
 	}
-	compiled := schema(f)
+	compiled := recordtest.Schema(f, "policy.v1.json")
 	f.Fuzz(func(t *testing.T, document []byte) {
 		p, err := policy.Parse(document)
 		if err != nil {

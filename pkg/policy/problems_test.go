@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 )
 
 // Every rule has its document and its message. What the JSON Schema cannot say
@@ -16,7 +17,7 @@ func TestProblems(t *testing.T) {
 		beyondSchema = true
 		inSchema     = false
 	)
-	compiled := schema(t)
+	compiled := recordtest.Schema(t, "policy.v1.json")
 	f := func(beyond bool, document, want string) {
 		t.Helper()
 		document = `{"tenant":"acme","roles":[{"id":"dev"}],` + document + `}`

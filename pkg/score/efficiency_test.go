@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
 )
 
@@ -82,7 +83,7 @@ func TestEfficiencyWithoutScoreIsNull(t *testing.T) {
 }
 
 func TestEfficiencyMatchesItsSchema(t *testing.T) {
-	schema := compile(t, "scores.v1.json")
+	schema := recordtest.Schema(t, "scores.v1.json")
 	raw, err := jsonschema.FS().ReadFile("scores.v1.json")
 	if err != nil {
 		t.Fatal(err)
@@ -113,17 +114,17 @@ func TestEfficiencyMatchesItsSchema(t *testing.T) {
 		if err := schema.Validate(value); err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
-		if diff := cmp.Diff(fields(t, def.Properties), fields(t, body)); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, def.Properties), recordtest.Fields(t, body)); diff != "" {
 			t.Errorf("fields (-schema +record)\n%s", diff)
 		}
-		if diff := cmp.Diff(fields(t, body), def.Required); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, body), def.Required); diff != "" {
 			t.Errorf("required (-record +schema)\n%s", diff)
 		}
 	}
 }
 
 func TestSchemaRefusesEfficiency(t *testing.T) {
-	schema := compile(t, "scores.v1.json")
+	schema := recordtest.Schema(t, "scores.v1.json")
 	for name, change := range map[string]func(map[string]any){
 		"a short window":     func(m map[string]any) { m["window"] = "24h" },
 		"an unknown reason":  func(m map[string]any) { m["reason"] = "lazy" },

@@ -9,32 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
 )
-
-// compile returns the schema of a topic.
-func compile(t *testing.T, name string) *validator.Schema {
-	t.Helper()
-	raw, err := jsonschema.FS().ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	c := validator.NewCompiler()
-	c.DefaultDraft(validator.Draft2020)
-	id, _ := doc.(map[string]any)["$id"].(string)
-	if err := c.AddResource(id, doc); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	schema, err := c.Compile(id)
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return schema
-}
 
 func TestSchemasCompile(t *testing.T) {
 	names, err := fs.Glob(jsonschema.FS(), "*.json")
@@ -46,37 +23,14 @@ func TestSchemasCompile(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for _, name := range names {
-		compile(t, name)
+		recordtest.Schema(t, name)
 	}
-}
-
-// fields returns the names in a JSON object, in order.
-func fields(t *testing.T, raw []byte) []string {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil { // the opening brace
-		t.Fatal(err)
-	}
-	var names []string
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var skip json.RawMessage
-		if err := d.Decode(&skip); err != nil {
-			t.Fatal(err)
-		}
-		text, _ := name.(string)
-		names = append(names, text)
-	}
-	return names
 }
 
 // Records match the schema, and have its fields in its order: none besides,
 // none missing.
 func TestRecordsMatchTheirSchema(t *testing.T) {
-	schema := compile(t, "scores.v1.json")
+	schema := recordtest.Schema(t, "scores.v1.json")
 	raw, err := jsonschema.FS().ReadFile("scores.v1.json")
 	if err != nil {
 		t.Fatal(err)
@@ -113,10 +67,10 @@ func TestRecordsMatchTheirSchema(t *testing.T) {
 		}
 		kind, _ := value.(map[string]any)["kind"].(string)
 		def := doc.Defs[kind]
-		if diff := cmp.Diff(fields(t, def.Properties), fields(t, body)); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, def.Properties), recordtest.Fields(t, body)); diff != "" {
 			t.Errorf("%s: fields (-schema +record)\n%s", kind, diff)
 		}
-		if diff := cmp.Diff(fields(t, body), def.Required); diff != "" {
+		if diff := cmp.Diff(recordtest.Fields(t, body), def.Required); diff != "" {
 			t.Errorf("%s: required (-record +schema)\n%s", kind, diff)
 		}
 	}
@@ -124,7 +78,7 @@ func TestRecordsMatchTheirSchema(t *testing.T) {
 
 // The schema refuses what no record may be.
 func TestSchemaRefuses(t *testing.T) {
-	schema := compile(t, "scores.v1.json")
+	schema := recordtest.Schema(t, "scores.v1.json")
 	group := GroupSize{Tenant: "acme", Week: "2026-W48", People: 12, Top1: Ratio(1, 3, 1), Top2: Ratio(2, 3, 1)}
 	for name, change := range map[string]func(map[string]any){
 		"another kind":         func(m map[string]any) { m["kind"] = "score" },

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
-	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
 )
 
 // everything is at least one record of every code that can be raised, and of
@@ -93,52 +93,13 @@ func TestRecords(t *testing.T) {
 
 func compile(t *testing.T, name string) (schema *validator.Schema, fields []string) {
 	t.Helper()
-	raw, err := jsonschema.FS().ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := validator.NewCompiler()
-	if err := c.AddResource(name, doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err = c.Compile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var shape struct {
 		Properties json.RawMessage `json:"properties"`
 	}
-	if err := json.Unmarshal(raw, &shape); err != nil {
+	if err := json.Unmarshal(recordtest.File(t, name), &shape); err != nil {
 		t.Fatal(err)
 	}
-	return schema, names(t, shape.Properties)
-}
-
-// names of the fields of an object, in order.
-func names(t *testing.T, raw []byte) []string {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var skip json.RawMessage
-		if err := d.Decode(&skip); err != nil {
-			t.Fatal(err)
-		}
-		text, _ := name.(string)
-		out = append(out, text)
-	}
-	return out
+	return recordtest.Schema(t, name), recordtest.Fields(t, shape.Properties)
 }
 
 // Every record is valid against the schema of its topic, and has its fields in
@@ -161,7 +122,7 @@ func testSchema(t *testing.T, all []Signal) {
 		if err := schema.Validate(value); err != nil {
 			t.Errorf("%s: %v", body, err)
 		}
-		if diff := cmp.Diff(want, names(t, body)); diff != "" {
+		if diff := cmp.Diff(want, recordtest.Fields(t, body)); diff != "" {
 			t.Fatalf("%s: fields (-schema +record)\n%s", s.Code, diff)
 		}
 		seen := map[string]bool{}

@@ -10,6 +10,7 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -36,7 +37,7 @@ type told struct {
 func signals(t *testing.T, f *Fold, log []machine.Record) []told {
 	t.Helper()
 	valid := map[string]*validator.Schema{
-		schemas.TopicSignals: compile(t, "signals.v1.json"), schemas.TopicSelf: compile(t, "self.v1.json"),
+		schemas.TopicSignals: recordtest.Schema(t, "signals.v1.json"), schemas.TopicSelf: recordtest.Schema(t, "self.v1.json"),
 	}
 	var all []told
 	for i := range log {

@@ -12,6 +12,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/kpi"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -79,7 +80,7 @@ type card struct {
 
 func issued(t *testing.T, f *Fold, log []machine.Record) []card {
 	t.Helper()
-	schema := compile(t, "kpi.v1.json")
+	schema := recordtest.Schema(t, "kpi.v1.json")
 	var all []card
 	for i := range log {
 		var out machine.Outputs

@@ -8,32 +8,14 @@ import (
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
-	"github.com/goodhartlabs/goodhart/schemas/jsonschema"
 )
-
-// compile returns the schema of a topic.
-func compile(t *testing.T, name string) *validator.Schema {
-	t.Helper()
-	raw, err := jsonschema.FS().ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := validator.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := validator.NewCompiler()
-	if err := c.AddResource(name, doc); err != nil {
-		t.Fatal(err)
-	}
-	return c.MustCompile(name)
-}
 
 // Everything that a fold emits to scores.v1 is valid against the schema.
 func TestOutputsMatchTheSchema(t *testing.T) {
-	schema := compile(t, "scores.v1.json")
+	schema := recordtest.Schema(t, "scores.v1.json")
 	deeds := randomDeeds(rand.New(rand.NewPCG(8, 8)), 120)
 	f := New(Default())
 	for _, r := range deedLog(t, deeds, deeds[len(deeds)-1].w+9*window.Day) {
