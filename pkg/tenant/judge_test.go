@@ -162,20 +162,26 @@ func around(subject string, n int64, hours int) *goodhartv1.Feature {
 	}
 }
 
+// featureLog builds what a fold reads, from features that no subject fold made.
+type featureLog struct {
+	tb      testing.TB
+	records []machine.Record
+}
+
+func (l *featureLog) add(w int64, key string, m *goodhartv1.Feature) {
+	l.tb.Helper()
+	seq := uint64(len(l.records))
+	m.W, m.Seq = w, seq
+	l.records = append(l.records, machine.Record{
+		Position: machine.Position{W: w, Seq: seq}, Offset: int64(seq), Key: []byte(key), Value: encode(l.tb, m),
+	})
+}
+
 // weeks is a log of the weeks of a team of 20, one of whom, from the fifth on,
 // works around the clock.
 func weeksLog(t *testing.T, n int64) []machine.Record {
 	t.Helper()
-	var log []machine.Record
-	add := func(w int64, key string, m *goodhartv1.Feature) {
-		seq := uint64(len(log))
-		m.W, m.Seq = w, seq
-		value, err := m.MarshalVT()
-		if err != nil {
-			t.Fatal(err)
-		}
-		log = append(log, machine.Record{Position: machine.Position{W: w, Seq: seq}, Offset: int64(seq), Key: []byte(key), Value: value})
-	}
+	log := featureLog{tb: t}
 	for i := range n {
 		stated := monday + (i+1)*window.Week + 50*window.Hour
 		for p := range 20 {
@@ -183,11 +189,11 @@ func weeksLog(t *testing.T, n int64) []machine.Record {
 			if p == 7 && i >= 4 {
 				hours = 130
 			}
-			add(stated+int64(p)*window.Minute, "acme", around(fmt.Sprintf("p_%02d", p), i, hours))
+			log.add(stated+int64(p)*window.Minute, "acme", around(fmt.Sprintf("p_%02d", p), i, hours))
 		}
-		add(monday+i*window.Week+judged+1, "", &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK})
+		log.add(monday+i*window.Week+judged+1, "", &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK})
 	}
-	return log
+	return log.records
 }
 
 // The weeks of all are judged together, and what persists is asked about: here

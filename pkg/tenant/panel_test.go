@@ -29,17 +29,8 @@ const announced = 18
 func companyLog(t *testing.T, people int, weeks int64, document string) []machine.Record {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
-	var log []machine.Record
-	add := func(w int64, key string, m *goodhartv1.Feature) {
-		seq := uint64(len(log))
-		m.W, m.Seq = w, seq
-		value, err := m.MarshalVT()
-		if err != nil {
-			t.Fatal(err)
-		}
-		log = append(log, machine.Record{Position: machine.Position{W: w, Seq: seq}, Offset: int64(seq), Key: []byte(key), Value: value})
-	}
-	add(monday, "acme", &goodhartv1.Feature{
+	log := featureLog{tb: t}
+	log.add(monday, "acme", &goodhartv1.Feature{
 		Kind: goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, Tenant: "acme", Config: &goodhartv1.Config{Version: 3, Document: []byte(document)},
 	})
 	for i := range weeks {
@@ -54,11 +45,11 @@ func companyLog(t *testing.T, people int, weeks int64, document string) []machin
 			k.Team, k.OutputTokens, k.InputUncachedTokens, k.Baselines = fmt.Sprintf("t%02d", p/10), 0, tokens, nil
 			k.DayTokens[1], k.DayRequests[1] = tokens, k.Requests
 			k.Credits = []*goodhartv1.KindCredit{{Kind: goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED, Final: outcomes}}
-			add(monday+(i+1)*window.Week+50*window.Hour, "acme", m)
+			log.add(monday+(i+1)*window.Week+50*window.Hour, "acme", m)
 		}
-		add(monday+i*window.Week+judged+1, "", &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK})
+		log.add(monday+i*window.Week+judged+1, "", &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK})
 	}
-	return log
+	return log.records
 }
 
 func companyPolicy() string {
