@@ -162,6 +162,7 @@ func TestReplayOfTheSinksLetters(t *testing.T) {
 		b.tick()
 		b.until(balance, "accepted 8, duplicate 0, stored 5, dead 3")
 		b.stored(5)
+		b.until("SELECT toString(sum(u.requests)) FROM core.usage_hour AS u", "5")
 		b.conserved()
 		counted(b, 5)
 	})
