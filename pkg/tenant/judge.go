@@ -43,10 +43,14 @@ func (f *Fold) cross(m *goodhartv1.Feature, out *machine.Outputs) (reason string
 		return "no_guard"
 	}
 	t := f.tenant(m.Tenant)
-	s, said := t.signals.Cross(&signal.Crossing{
+	crossing := signal.Crossing{
 		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w, Context: t.context,
-	})
+	}
+	s, said := t.signals.Cross(&crossing)
 	if said {
+		if f.observer.Crossing != nil {
+			f.observer.Crossing(&crossing, &s)
+		}
 		f.emitSignal(&s, out)
 	}
 	return ""
@@ -82,10 +86,17 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 		return
 	}
 	publishable := t.publishable(week)
-	result := signal.Evaluate(&signal.Input{
+	in := signal.Input{
 		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.context,
 		MinimumGroup: f.cfg.MinimumGroup, Publishable: publishable,
-	}, &t.signals)
+	}
+	if f.observer.Week != nil {
+		f.observer.Week(&in, &t.signals, nil)
+	}
+	result := signal.Evaluate(&in, &t.signals)
+	if f.observer.Week != nil {
+		f.observer.Week(&in, &t.signals, &result)
+	}
 	for i := range result.Signals {
 		f.emitSignal(&result.Signals[i], out)
 	}

@@ -116,6 +116,8 @@ type Fold struct {
 	in    goodhartv1.Feature
 	emit  emitter
 	stats Stats
+
+	observer Observer
 }
 
 var _ machine.Machine = (*Fold)(nil)

@@ -1,0 +1,25 @@
+package tenant
+
+import (
+	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
+)
+
+// Observer is told what a fold states, with everything between the statement and
+// the log, so that a figure can be explained. It is called as the statement is
+// made, by the goroutine of the fold, whether the outputs are silent or not; what
+// it is given belongs to the fold and must not be changed. A nil func is not
+// called.
+type Observer struct {
+	// Efficiency sees each efficiency score, and the assessment that it comes
+	// from: that of all scopes of its kind in its window.
+	Efficiency func(e *score.Efficiency, from *score.Assessment)
+	// Week is called twice for each week that is judged: before, without a result,
+	// and after. The state is what the signals remember at that time.
+	Week func(in *signal.Input, state *signal.State, result *signal.Result)
+	// Crossing sees the signal that a crossing of a rate guard made.
+	Crossing func(c *signal.Crossing, s *signal.Signal)
+}
+
+// Observe sets who is told; it is no part of the state.
+func (f *Fold) Observe(o Observer) { f.observer = o }
