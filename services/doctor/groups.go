@@ -20,23 +20,43 @@ type group struct {
 	name, role string
 	// topic is what lag means most of all; the sink reads more.
 	topics []string
+	// receiver is set for the group of an alerter's receiver.
+	receiver bool
 }
 
 func groups() []group {
 	return []group{
-		{schemas.GroupLedger, "processor", []string{schemas.TopicEvents}},
-		{schemas.GroupSubject, "processor", []string{schemas.TopicFacts}},
-		{schemas.GroupTenant, "processor", []string{schemas.TopicFeatures}},
-		{schemas.GroupSink, "sink", []string{
+		{name: schemas.GroupLedger, role: "processor", topics: []string{schemas.TopicEvents}},
+		{name: schemas.GroupSubject, role: "processor", topics: []string{schemas.TopicFacts}},
+		{name: schemas.GroupTenant, role: "processor", topics: []string{schemas.TopicFeatures}},
+		{name: schemas.GroupSink, role: "sink", topics: []string{
 			schemas.TopicFacts, schemas.TopicScores, schemas.TopicSignals, schemas.TopicKPI, schemas.TopicSelf, schemas.TopicDead,
 		}},
 	}
 }
 
+// receivers are the groups of alerters that the brokers know: each receiver names
+// its own.
+func (b *bench) receivers(ctx context.Context) ([]group, error) {
+	listed, err := b.adm.ListGroups(ctx)
+	var found []group
+	for _, name := range listed.Groups() {
+		if strings.HasPrefix(name, schemas.GroupAlerter+".") {
+			found = append(found, group{name: name, role: "alerter", topics: []string{schemas.TopicSignals}, receiver: true})
+		}
+	}
+	if err != nil {
+		return found, fmt.Errorf("list groups: %w", err)
+	}
+	return found, nil
+}
+
 // checkGroups asks whether each group has members, and how far it is behind.
 func checkGroups(ctx context.Context, b *bench) ([]Finding, error) {
-	names := make([]string, 0, 4)
-	for _, g := range groups() {
+	receivers, unlisted := b.receivers(ctx)
+	all := append(groups(), receivers...)
+	names := make([]string, 0, len(all))
+	for _, g := range all {
 		names = append(names, g.name)
 	}
 	described, err := b.adm.DescribeGroups(ctx, names...)
@@ -44,14 +64,14 @@ func checkGroups(ctx context.Context, b *bench) ([]Finding, error) {
 		return nil, fmt.Errorf("describe groups: %w", err)
 	}
 	found := make([]Finding, 0, len(names))
-	for _, g := range groups() {
+	for _, g := range all {
 		f, err := b.group(ctx, g, described[g.name])
 		if err != nil {
 			return found, err
 		}
 		found = append(found, f)
 	}
-	return found, nil
+	return found, unlisted
 }
 
 func (b *bench) group(ctx context.Context, g group, d kadm.DescribedGroup) (Finding, error) {
@@ -73,9 +93,16 @@ func (b *bench) group(ctx context.Context, g group, d kadm.DescribedGroup) (Find
 	}
 	switch {
 	case len(d.Members) == 0:
-		return Finding{
-			Status: Fail, Found: found, Want: "a member", Do: fmt.Sprintf("start goodhart %s; if it runs, its log says why it does not join", g.role), Page: page(g.role),
-		}, nil
+		do := fmt.Sprintf("start goodhart %s; if it runs, its log says why it does not join", g.role)
+		if g.receiver {
+			do += "; if the receiver is gone for good, delete the group"
+		}
+		return Finding{Status: Fail, Found: found, Want: "a member", Do: do, Page: page(g.role)}, nil
+	case g.receiver: // quiet hours hold what they should
+		f := judged(min(Warn, b.cfg.Limits.Lag.above(waiting)), found, fmt.Sprintf("no notice waits longer than %v, but for quiet hours", b.cfg.Limits.Lag.Warn),
+			"look at goodhart_alerter_overdue_seconds: while it grows the receiver takes nothing, and the alerter's log says why")
+		f.Page = page(g.role)
+		return f, nil
 	default:
 		f := judged(b.cfg.Limits.Lag.above(waiting), found, fmt.Sprintf("no record waits longer than %v", b.cfg.Limits.Lag.Warn),
 			fmt.Sprintf("look at the log and the metrics of goodhart %s: it stands still, or it needs more processes", g.role))

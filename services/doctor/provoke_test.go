@@ -210,6 +210,31 @@ func TestGroups(t *testing.T) {
 	})
 }
 
+// A receiver of an alerter is a group like the others, which nobody announces.
+func TestReceivers(t *testing.T) {
+	each(t, func(p *patient) {
+		name := schemas.GroupAlerter + ".oncall"
+		if r := p.examine("groups"); has(r, "groups", "fail", schemas.GroupAlerter) {
+			p.Errorf("an alerter is missed that nobody runs: %+v", r)
+		}
+		p.produce(&kgo.Record{Topic: schemas.TopicSignals, Key: []byte("s"), Value: []byte("x"), Timestamp: time.Now().Add(-time.Hour)})
+		member, err := kgo.NewClient(append(p.cfg.Kafka.Options(), kgo.ConsumerGroup(name), kgo.ConsumeTopics(schemas.TopicSignals), kgo.DisableAutoCommit())...)
+		if err != nil {
+			p.Fatal(err)
+		}
+		defer member.Close()
+		p.until(func(r report) bool { return has(r, "groups", "warn", name+": stable, 1 member") }, "groups")
+		p.finds("groups", "warn", name, "1 record behind, the oldest waits for 1h", "goodhart_alerter_overdue_seconds")
+		fetched := member.PollFetches(p.Context())
+		if err := member.CommitRecords(p.Context(), fetched.Records()...); err != nil || len(fetched.Records()) != 1 {
+			p.Fatalf("%d records: %v", len(fetched.Records()), err)
+		}
+		p.finds("groups", "ok", name+": stable, 1 member, 0 records behind")
+		member.Close()
+		p.finds("groups", "fail", name+": empty", "start goodhart alerter", "delete the group")
+	})
+}
+
 func TestIntents(t *testing.T) {
 	each(t, func(p *patient) {
 		topics, err := p.adm.ListTopics(p.Context(), schemas.TopicFacts, schemas.TopicScores)

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
+	"github.com/goodhartlabs/goodhart/services/alerter"
+	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/kafka"
 )
 
 // Config of `goodhart up`.
@@ -35,12 +38,18 @@ type Config struct {
 	Keys   string `yaml:"keys_file"`
 	People string `yaml:"people_file"`
 	Prices string `yaml:"prices_file"`
+	// Alerter is the configuration file of an alerter; empty: none runs. Its Kafka
+	// is the pipeline's, its metrics are at Admin.
+	Alerter string `yaml:"alerter_file"`
 	// Partitions are fixed at the first start.
 	Partitions kschema.Counts `yaml:"partitions"`
 	// Simulation takes the time from the Goodhart-Clock header of the requests
 	// and lets events be as late as SimulationStep.
 	Simulation     bool          `yaml:"simulation"`
 	SimulationStep time.Duration `yaml:"simulation_step"`
+	// Getenv finds the environment that the alerter's file refers to; required with
+	// Alerter.
+	Getenv func(string) (string, bool) `yaml:"-"`
 	// Output is where endpoints and the engine's own messages are printed.
 	Output io.Writer `yaml:"-"`
 }
@@ -74,8 +83,25 @@ func (c Config) Validate() error {
 	if c.ClickHouseMemory != 0 && c.ClickHouseMemory < minEngineMemory {
 		errs = append(errs, fmt.Errorf("clickhouse_memory: %d bytes; want 0 or at least %d", c.ClickHouseMemory, minEngineMemory))
 	}
+	if c.Alerter != "" {
+		_, err := c.alerter()
+		errs = append(errs, config.Under("alerter_file", err))
+	}
 	return errors.Join(errs...)
 }
+
+// alerter reads the configuration of the alerter.
+func (c Config) alerter() (alerter.Config, error) {
+	a := alerter.Default()
+	if err := config.Load(c.Alerter, &a, c.Getenv); err != nil {
+		return alerter.Config{}, err
+	}
+	a.Kafka = c.kafka()
+	return a, a.Validate()
+}
+
+// kafka is where the pipeline's broker answers.
+func (c Config) kafka() kafka.Config { return kafka.Config{Brokers: []string{c.Broker}} }
 
 // dsn is where ClickHouse answers.
 func (c Config) dsn() string {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	schema "github.com/goodhartlabs/goodhart/schemas/clickhouse"
+	"github.com/goodhartlabs/goodhart/services/alerter"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -82,8 +83,8 @@ func (p *pipeline) stop() error {
 }
 
 // Run brings the pipeline up, prints where it can be reached, and serves until
-// ctx ends; then it stops collector, folds, sink, ClickHouse and broker in this
-// order, each after finishing its work.
+// ctx ends; then it stops collector, folds, alerter, sink, ClickHouse and broker in
+// this order, each after finishing its work.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
@@ -109,7 +110,7 @@ func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 }
 
 func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *probe.Telemetry) error {
-	brokers := kafka.Config{Brokers: []string{cfg.Broker}}
+	brokers := cfg.kafka()
 	tel.NotReady("broker", "starting")
 	p.start(ctx, "broker", func(ctx context.Context) error {
 		c := broker.Default()
@@ -142,6 +143,13 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 		return fmt.Errorf("migrate: %w", err)
 	}
 	p.start(ctx, "sink", func(ctx context.Context) error { return sink.Run(ctx, sinkConfig(cfg, brokers), tel) })
+	if cfg.Alerter != "" {
+		a, err := cfg.alerter()
+		if err != nil {
+			return fmt.Errorf("alerter: %w", err)
+		}
+		p.start(ctx, "alerter", func(ctx context.Context) error { return alerter.Run(ctx, a, tel) })
+	}
 	p.start(ctx, "processor", func(ctx context.Context) error { return processor.Run(ctx, processorConfig(cfg, brokers), tel) })
 	p.start(ctx, "collector", func(ctx context.Context) error {
 		return collector.Run(ctx, collectorConfig(cfg, keys, brokers), tel)

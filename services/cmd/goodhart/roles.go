@@ -162,7 +162,7 @@ func serve(ctx context.Context, name, admin string, run func(context.Context, *p
 func runUp(ctx context.Context, args []string, out io.Writer) error {
 	cfg := up.Default()
 	cfg.DSN = os.Getenv("CLICKHOUSE_DSN")
-	cfg.Output = out
+	cfg.Output, cfg.Getenv = out, os.LookupEnv
 	flags := newFlags("up", "run everything on this machine", out)
 	file := flags.String("config", "", "YAML `file` with the keys of docs/up.md; flags win over it")
 	check := flags.Bool("check-config", false, "validate the configuration and exit")
@@ -171,6 +171,7 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&cfg.Chserve, "chserve", cfg.Chserve, "`binary` chserve (default: beside goodhart)")
 	flags.StringVar(&cfg.Keys, "keys", cfg.Keys, "`file` of API keys (default: one key, made at the first start)")
 	flags.StringVar(&cfg.People, "people", cfg.People, "`file` of people and teams")
+	flags.StringVar(&cfg.Alerter, "alerter", cfg.Alerter, "`file` of an alerter, which then runs too; see services/alerter/config.example.yaml")
 	flags.BoolVar(&cfg.Simulation, "simulation", cfg.Simulation, "take the time from the Goodhart-Clock header")
 	if err := flags.Parse(args); err != nil {
 		return ignoreHelp(err)

@@ -50,14 +50,14 @@ func TestEveryAlertIsProvoked(t *testing.T) {
 		}
 	}
 
-	t.Log("first wave: a wrong rollup, a lost hour, suspect months, small windows, rubbish, a refused output, a full disk")
-	mend := []func(){b.wrongRollup(), b.lostRecords(), b.suspectMonth(), b.smallWindow(), b.rubbish(), disk.fill(t)}
+	t.Log("first wave: a wrong rollup, a lost hour, suspect months, small windows, rubbish, a chat that takes nothing, a refused output, a full disk")
+	mend := []func(){b.wrongRollup(), b.lostRecords(), b.suspectMonth(), b.smallWindow(), b.rubbish(), b.deafChat(), disk.fill(t)}
 	b.stop("processor")
 	b.startProcessor(1) // remembers one event id of a shard
 	for range 2 {
 		b.forge(time.Now().Add(-2 * time.Hour))
 	}
-	fires("GoodhartReconcileMismatch", "GoodhartNotConserved", "GoodhartDedupHorizonShort")
+	fires("GoodhartReconcileMismatch", "GoodhartNotConserved", "GoodhartDedupHorizonShort", "GoodhartAlerterOverdue")
 	if small {
 		fires("GoodhartDiskLow")
 	}
@@ -181,6 +181,24 @@ func (b *bed) smallWindow() (mend func()) {
 	}
 	set(1)
 	return func() { set(20_000) }
+}
+
+// deafChat takes no message, though there is a signal to tell of.
+func (b *bed) deafChat() (mend func()) {
+	b.t.Helper()
+	b.refuses.Store(true)
+	if err := b.kafka.ProduceSync(b.t.Context(), question("of-a-test")).FirstErr(); err != nil {
+		b.t.Fatal(err)
+	}
+	return func() { b.refuses.Store(false) }
+}
+
+// question is a signal that has just opened, in a topic of one partition.
+func question(id string) *kgo.Record {
+	value := fmt.Sprintf(`{"kind":"signal","tenant":%q,"scope_kind":"tool","scope":"ci-agent","team":"","signal_id":%q,"rev":0,"w":%d,"code":"R1",`+
+		`"title":"A test","label":"runaway","severity":"critical","status":"opened","opened_at":%[3]d,"updated_at":%[3]d,"resolved_at":null,`+
+		`"question":"Does this arrive?","cost_at_stake_nanos":null,"evidence":[],"formula":"test/1","config_version":0}`, tenant, id, time.Now().UnixMilli())
+	return &kgo.Record{Topic: schemas.TopicSignals, Key: []byte(id), Value: []byte(value)}
 }
 
 // rubbish is a sender whose bodies cannot be read.

@@ -11,10 +11,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +54,10 @@ type bed struct {
 	kafka      *kgo.Client
 	// line is how the collector reaches the broker.
 	line line
+	// chat is a channel that the alerter posts to; while refuses is set it takes
+	// nothing.
+	chat    *httptest.Server
+	refuses atomic.Bool
 	// spill is where the processor spills to.
 	spill string
 	// tracer is that of every role; nil for none.
@@ -81,6 +87,12 @@ func newBed(t *testing.T, change func(*bed)) *bed {
 		change(b)
 	}
 	b.openLog()
+	b.chat = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if b.refuses.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(b.chat.Close)
 	b.admin["chserve"] = address(t)
 	b.clickhouse = chtest.StartServer(t, "--admin", b.admin["chserve"])
 	b.brokers, b.endpoint = address(t), address(t)
@@ -117,6 +129,7 @@ func newBed(t *testing.T, change func(*bed)) *bed {
 	b.start("sink", b.sink)
 	b.startProcessor(1 << 16)
 	b.start("collector", b.collector)
+	b.start("alerter", b.alerter)
 	b.start("reconcile", b.reconcile)
 	return b
 }
@@ -163,11 +176,11 @@ func (b *bed) reconcile(ctx context.Context, tel *probe.Telemetry) error {
 	return reconcile.Run(ctx, cfg, tel)
 }
 
-// alerter tells nobody anything: there are no signals.
+// alerter tells the chat of every signal.
 func (b *bed) alerter(ctx context.Context, tel *probe.Telemetry) error {
 	cfg := alerter.Default()
 	cfg.Kafka = b.seeds()
-	cfg.Receivers = []alerter.Receiver{{Name: "chat", Slack: &alerter.Slack{URL: "http://" + b.endpoint}}}
+	cfg.Receivers = []alerter.Receiver{{Name: "chat", Slack: &alerter.Slack{URL: b.chat.URL}}}
 	cfg.Rules = []alerter.Rule{{To: []string{"chat"}}}
 	return alerter.Run(ctx, cfg, tel)
 }

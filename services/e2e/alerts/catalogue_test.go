@@ -166,7 +166,6 @@ func TestCatalogueIsWhatRolesRegister(t *testing.T) {
 			return &recorder{reg, role, seen}
 		}
 	})
-	b.start("alerter", b.alerter)
 	if code := b.post(typeEvent, usage("one")); code != 200 {
 		t.Fatalf("status %d", code)
 	}

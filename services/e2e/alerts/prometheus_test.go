@@ -63,6 +63,7 @@ func eased() []struct{ alert, from, to string } {
 		{"GoodhartFoldLag", "> 60", "> 4"},
 		{"GoodhartSinkLag", "> 60", "> 4"},
 		{"GoodhartDataStale", "> 120", "> 6"},
+		{"GoodhartAlerterOverdue", "> 300", "> 4"},
 		{"GoodhartReconcileStale", "> 3 * 3600", "> 6"},
 		// What was late comes at once: its rate lasts as long as its window.
 		{"GoodhartTicksLate", "> 10", "> 5"},

@@ -4,9 +4,15 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chtest"
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
@@ -30,6 +36,14 @@ func TestUpShowsEveryRole(t *testing.T) {
 	cfg.Partitions = kschema.Counts{Events: 1, Facts: 1, Features: 1, Dead: 1}
 	cfg.ClickHouseMemory = 3 << 30
 	cfg.Admin = address(t)
+	chat := make(chan struct{}, 100)
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { chat <- struct{}{} }))
+	defer receiver.Close()
+	cfg.Getenv = func(string) (string, bool) { return receiver.URL, true }
+	cfg.Alerter = filepath.Join(t.TempDir(), "alerter.yaml")
+	if err := os.WriteFile(cfg.Alerter, []byte("receivers: [{name: chat, slack: {url: \"${CHAT}\"}}]\nrules: [{to: [chat]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tel := probe.New(slog.New(slog.DiscardHandler))
 	tel.NotReady("up", "not begun")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -53,11 +67,24 @@ func TestUpShowsEveryRole(t *testing.T) {
 	for _, want := range []string{
 		"goodhart_broker_connections", "goodhart_collector_last_tick_timestamp_seconds", "goodhart_fold_lag_seconds",
 		"goodhart_ledger_effective_horizon_seconds", "goodhart_sink_queryable_timestamp_seconds", "goodhart_chserve_queries_total",
-		"goodhart_disk_free_bytes", "goodhart_build_info",
+		"goodhart_alerter_overdue_seconds", "goodhart_disk_free_bytes", "goodhart_build_info",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no %s among %d metrics", want, len(names))
 		}
+	}
+	signals, err := kgo.NewClient(kgo.SeedBrokers(cfg.Broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer signals.Close()
+	if err := signals.ProduceSync(t.Context(), question("of-a-test")).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-chat:
+	case <-time.After(patience):
+		t.Error("the alerter tells nobody")
 	}
 	conn, err := clickhouse.Config{DSN: "http://default@" + cfg.ClickHouse + "/default"}.Open(t.Context())
 	if err != nil {
