@@ -29,8 +29,6 @@ type Place struct {
 	Subject string
 	// Credential is the id of an API key.
 	Credential string
-	// Conversation is its label or keyed hash.
-	Conversation string
 }
 
 // Default is the policy of a tenant that has declared nothing.
@@ -56,7 +54,7 @@ func newIndex(p *Policy) index {
 	}
 	for i := range p.Automation {
 		a := &p.Automation[i]
-		x.automation[Place{Credential: a.Credential, Conversation: a.Conversation, Subject: a.Subject}] = a
+		x.automation[Place{Credential: a.Credential, Subject: a.Subject}] = a
 	}
 	for i := range p.Context {
 		c := &p.Context[i]
@@ -125,9 +123,9 @@ func (p *Policy) TargetsAt(ms int64) []*Target {
 }
 
 // Automated returns the registered automation that a place belongs to: that of
-// its credential, else of its conversation, else of its subject.
+// its credential, else of its subject.
 func (p *Policy) Automated(at Place) (Automation, bool) {
-	for _, key := range [...]Place{{Credential: at.Credential}, {Conversation: at.Conversation}, {Subject: at.Subject}} {
+	for _, key := range [...]Place{{Credential: at.Credential}, {Subject: at.Subject}} {
 		if a, ok := get(p.index.automation, key); ok {
 			return a, true
 		}

@@ -90,9 +90,9 @@ func TestAutomated(t *testing.T) {
 	}
 	f(policy.Place{}, "")
 	f(policy.Place{Credential: "k-ci", Team: "payments", Subject: ada}, "nightly")
-	f(policy.Place{Credential: "k-other", Conversation: "evals", Subject: worker}, "evals")
-	f(policy.Place{Subject: worker}, "bot")
-	f(policy.Place{Subject: "k-ci", Conversation: worker, Credential: "evals"}, "")
+	f(policy.Place{Credential: "k-evals", Subject: worker}, "evals")
+	f(policy.Place{Credential: "k-other", Subject: worker}, "bot")
+	f(policy.Place{Subject: "k-ci", Credential: worker}, "")
 }
 
 func TestCovering(t *testing.T) {

@@ -143,23 +143,16 @@ func (r *reader) target(path string, v any) Target {
 }
 
 func (r *reader) automation(path string, v any) Automation {
-	o := r.object(path, v, "id", "credential", "conversation", "subject", "cron")
+	o := r.object(path, v, "id", "credential", "subject", "cron")
 	a := Automation{
-		ID:           o.label("id"),
-		Credential:   o.optionalLabel("credential"),
-		Conversation: o.optionalLabel("conversation"),
-		Subject:      o.text("subject", true, wantPseudonym, isPseudonym),
-		Cron:         o.text("cron", true, wantCron, isCron),
+		ID:         o.label("id"),
+		Credential: o.optionalLabel("credential"),
+		Subject:    o.text("subject", true, wantPseudonym, isPseudonym),
+		Cron:       o.text("cron", true, wantCron, isCron),
 	}
 	a.Cron = strings.Join(strings.Fields(a.Cron), " ")
-	named := 0
-	for _, key := range []string{"credential", "conversation", "subject"} {
-		if o.fields[key] != nil {
-			named++
-		}
-	}
-	if o.valid() && named != 1 {
-		r.problem(path, "%d of credential, conversation, subject: want exactly one", named)
+	if o.valid() && (o.fields["credential"] == nil) == (o.fields["subject"] == nil) {
+		r.problem(path, "want exactly one of credential, subject")
 	}
 	return a
 }
@@ -273,14 +266,10 @@ func (a Automation) key() string { return a.ID }
 
 // actor is whose usage it is.
 func (a Automation) actor() string {
-	switch {
-	case a.Credential != "":
+	if a.Credential != "" {
 		return "credential " + a.Credential
-	case a.Conversation != "":
-		return "conversation " + a.Conversation
-	default:
-		return a.Subject
 	}
+	return a.Subject
 }
 
 func (d Dispute) key() string { return d.Signal }

@@ -12,6 +12,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -131,6 +132,11 @@ func (t *Target) InForce(ms int64) bool {
 	return int64(t.AnnouncedAt) <= ms && (t.WithdrawnAt == 0 || ms < int64(t.WithdrawnAt))
 }
 
+// SetFor reports whether the target is set for a team.
+func (t *Target) SetFor(team string) bool {
+	return len(t.Teams) == 0 || slices.Contains(t.Teams, team)
+}
+
 // Scope is what a declaration speaks of.
 type Scope string
 
@@ -146,14 +152,12 @@ const (
 )
 
 // Automation is usage that is known to be a machine's. Exactly one of
-// Credential, Conversation and Subject is not empty.
+// Credential and Subject is not empty.
 type Automation struct {
 	// ID is a label.
 	ID string `json:"id"`
 	// Credential is the id of the API key it has for itself.
 	Credential string `json:"credential,omitzero"`
-	// Conversation is the label of its conversations, as events carry it.
-	Conversation string `json:"conversation,omitzero"`
 	// Subject is a pseudonym.
 	Subject string `json:"subject,omitzero"`
 	// Cron is when it runs, UTC; empty: not said.

@@ -46,7 +46,7 @@ const full = `{
 	],
 	"automation": [
 		{"id": "nightly", "credential": "k-ci", "cron": " 0  2 * * 1-5 "},
-		{"id": "evals", "conversation": "evals"},
+		{"id": "evals", "credential": "k-evals"},
 		{"id": "bot", "subject": "` + worker + `"}
 	],
 	"context": [
@@ -65,7 +65,7 @@ const canonical = `{"tenant":"acme",` +
 	`"cap_per_ticket":0,` +
 	`"targets":[{"id":"adoption","metric":"weekly_use","threshold":800,"period":"week","announced_at":"2026-09-07","scope":"team","teams":["payments","search"]},` +
 	`{"id":"tokens","metric":"tokens","threshold":100000000,"period":"week","announced_at":"2026-09-07","withdrawn_at":"2026-10-05","scope":"tenant"}],` +
-	`"automation":[{"id":"bot","subject":"` + worker + `"},{"id":"evals","conversation":"evals"},{"id":"nightly","credential":"k-ci","cron":"0 2 * * 1-5"}],` +
+	`"automation":[{"id":"bot","subject":"` + worker + `"},{"id":"evals","credential":"k-evals"},{"id":"nightly","credential":"k-ci","cron":"0 2 * * 1-5"}],` +
 	`"context":[{"kind":"release","scope":"credential","name":"k-ci","from":"2026-10-01","to":"2026-10-02"},` +
 	`{"kind":"model_change","scope":"tool","name":"claude-code","from":"2026-10-01","to":"2026-10-08"},` +
 	`{"kind":"migration","scope":"team","name":"payments","from":"2026-10-01","to":"2026-11-01"},` +

@@ -85,9 +85,11 @@ func TestProblems(t *testing.T) {
 	f(beyondSchema, `"targets":[{"id":"t","metric":"cost","threshold":1,"period":"week","announced_at":"2026-02-30"}]`, `targets[0].announced_at: "2026-02-30": `+days)
 	f(inSchema, `"targets":[{"id":"t","metric":"cost","threshold":1,"period":"week","announced_at":"7.9.2026"}]`, `targets[0].announced_at: "7.9.2026": `+days)
 
-	const one = "want exactly one"
-	f(inSchema, `"automation":[{"id":"x"}]`, "automation[0]: 0 of credential, conversation, subject: "+one)
-	f(inSchema, `"automation":[{"id":"x","credential":"k","conversation":"c"}]`, "automation[0]: 2 of credential, conversation, subject: "+one)
+	const one = "automation[0]: want exactly one of credential, subject"
+	f(inSchema, `"automation":[{"id":"x"}]`, one)
+	f(inSchema, `"automation":[{"id":"x","credential":"k","subject":"`+ada+`"}]`, one)
+	f(inSchema, `"automation":[{"id":"x","credential":"k","conversation":"c"}]`,
+		"automation[0].conversation: unknown key: want one of id, credential, subject, cron")
 	for _, name := range []string{"ada", "p_0123", "x_" + ada[2:], "pa_" + ada[2:], "p_" + strings.ToUpper(ada[2:])} {
 		f(inSchema, `"automation":[{"id":"x","subject":"`+name+`"}]`, `automation[0].subject: "`+name+`": want a pseudonym: p_, a_, s_ or k_ and 32 hex digits`)
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -27,15 +28,15 @@ func workforce(c *company, n int, since int64, minimal float64) {
 				in.Subjects = append(in.Subjects, Subject{ID: fmt.Sprintf("p_%04d", i), Type: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, Week: w})
 			}
 		}
-		in.Context.Teams = map[string]Team{}
-		for g := range (n + 9) / 10 {
-			in.Context.Teams[fmt.Sprintf("g%02d", g)] = Team{Size: 10}
-		}
+	}
+	c.declares.Teams = nil
+	for g := range (n + 9) / 10 {
+		c.declares.Teams = append(c.declares.Teams, policy.Team{ID: fmt.Sprintf("g%02d", g), Size: 10})
 	}
 }
 
-func adoptionTarget(announced int64) []Target {
-	return []Target{{ID: "use", Metric: WeeklyUse, Threshold: 0.8, Period: Week, AnnouncedAt: announced}}
+func adoptionTarget(announced int64) []policy.Target {
+	return []policy.Target{{ID: "use", Metric: policy.WeeklyUse, Threshold: 800, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(announced)}}
 }
 
 // S13 asks about the target after the minimum has spread since its announcement,
@@ -45,7 +46,7 @@ func TestMinimumEffort(t *testing.T) {
 	announced := firstWeek + before*window.Week
 	run := func(n int, minimal float64, since int64) *company {
 		c := newCompany(t)
-		c.ctx.Targets = adoptionTarget(announced)
+		c.declares.Targets = adoptionTarget(announced)
 		workforce(c, n, since, minimal)
 		c.run(before + 5)
 		return c
@@ -82,13 +83,9 @@ func TestMinimumEffort(t *testing.T) {
 	}
 	// Too few people, or a target that was not announced: unknown.
 	c = newCompany(t)
-	c.ctx.Targets = adoptionTarget(announced)
+	c.declares.Targets = adoptionTarget(announced)
 	workforce(c, 199, announced, 0.5)
-	counted := c.adjust
-	c.adjust = func(in *Input) {
-		counted(in)
-		in.Context.Teams = nil // or the teams could be compared
-	}
+	c.declares.Teams = nil // or the teams could be compared
 	c.run(before + 5)
 	if got := c.last.result.Coverage[c.last.coverageOf("S13")]; len(c.all) != 0 || got.Subjects != 1 || got.Known != 0 {
 		t.Errorf("below 200 active people: %+v", got)
@@ -119,9 +116,9 @@ func TestTeamTest(t *testing.T) {
 // Teams are counted by how many people they are above the number needed.
 func TestCountTeams(t *testing.T) {
 	c := newCompany(t)
-	c.ctx.Targets = adoptionTarget(firstWeek + window.Week)
+	c.declares.Targets = adoptionTarget(firstWeek + window.Week)
+	c.declares.Teams = []policy.Team{{ID: "a", Size: 10}, {ID: "b", Size: 10}, {ID: "c", Size: 4}, {ID: "d", Size: 7}}
 	c.adjust = func(in *Input) {
-		in.Context.Teams = map[string]Team{"a": {Size: 10}, "b": {Size: 10}, "c": {Size: 4}, "d": {Size: 7}}
 		in.Subjects = nil
 		for team, used := range map[string]int{"a": 8, "b": 7, "c": 4, "d": 7, "e": 9} {
 			for i := range used {

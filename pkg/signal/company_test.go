@@ -8,17 +8,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
 // The company of the tests: sixty people in five teams of twelve. Client version,
 // model and repository cut across the teams, so that each of the four cohorts of
-// p_00 can move without the others.
+// the subject can move without the others.
 const (
 	headcount       = 60
 	firstWeek int64 = 4*window.Day + 2900*window.Week // a Monday
-	subject         = "p_00"
+	subject         = "p_00000000000000000000000000000000"
 )
 
 func teamOf(i int) int       { return i % 5 }
@@ -26,7 +27,7 @@ func versionOf(i int) int    { return i / 5 % 3 }
 func modelOf(i int) int      { return i / 15 % 4 }
 func repositoryOf(i int) int { return i % 12 / 2 }
 
-// beside returns who is in the same cohort as p_00.
+// beside returns who is in the same cohort as the subject.
 func beside(of func(int) int) func(int) bool {
 	return func(i int) bool { return of(i) == of(0) }
 }
@@ -112,8 +113,9 @@ func forget(w *goodhartv1.Week) { w.Baselines = nil }
 type company struct {
 	t     *testing.T
 	state State
-	ctx   Context
-	week  int64
+	// declares is what the company has published.
+	declares policy.Policy
+	week     int64
 	// change is applied to the weeks of everybody.
 	change func(i int, w *goodhartv1.Week)
 	// adjust changes the input.
@@ -125,18 +127,32 @@ type company struct {
 func newCompany(t *testing.T) *company {
 	t.Helper()
 	c := &company{t: t, week: firstWeek}
-	c.ctx = Context{Version: 7, Teams: map[string]Team{}}
 	for k := range 5 {
-		c.ctx.Teams[fmt.Sprint("t", k)] = Team{Size: 12, Connected: 0.9, ConnectedKnown: true}
+		connected := int64(90)
+		c.declares.Teams = append(c.declares.Teams, policy.Team{ID: fmt.Sprint("t", k), Size: 12, Connected: &connected})
 	}
 	return c
 }
+
+// inForce is a policy as a fold reads it from its document.
+func inForce(t *testing.T, p policy.Policy) *policy.Policy {
+	t.Helper()
+	p.Tenant = "acme"
+	read, err := policy.Parse(p.Document())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// nothing is the policy of who declares nothing.
+func nothing() *policy.Policy { return policy.Default("acme") }
 
 // input is the week as it is.
 func (c *company) input() *Input {
 	in := &Input{
 		Tenant: "acme", WeekStart: c.week, At: c.week + window.Week + 72*window.Hour,
-		Context: &c.ctx, MinimumGroup: 10, Publishable: map[string]bool{},
+		Policy: inForce(c.t, c.declares), ConfigVersion: 7, MinimumGroup: 10, Publishable: map[string]bool{},
 	}
 	for k := range 5 {
 		in.Publishable[fmt.Sprint("t", k)] = true
@@ -147,7 +163,7 @@ func (c *company) input() *Input {
 			c.change(i, w)
 		}
 		in.Subjects = append(in.Subjects, Subject{
-			ID: fmt.Sprintf("p_%02d", i), Type: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, Role: "developer", Week: w,
+			ID: fmt.Sprintf("p_%032x", i), Type: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, Role: "developer", Week: w,
 		})
 	}
 	if c.adjust != nil {
@@ -196,7 +212,7 @@ func (c *company) about(code, kind string) []Signal {
 // measured.
 func TestHonestCompany(t *testing.T) {
 	c := newCompany(t)
-	c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 30e6, Period: Week, AnnouncedAt: firstWeek}}
+	c.declares.Targets = []policy.Target{{ID: "T", Metric: policy.Tokens, Threshold: 30e6, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)}}
 	c.run(20)
 	for _, s := range c.all {
 		t.Errorf("%s about %s %s: %s", s.Code, s.Kind, s.Scope, s.Question)

@@ -89,7 +89,7 @@ looked for. It is no verdict, ranks nobody and has no consequence of its own. A 
 | common cause | if at least 30 % of at least five others in the same client version, model, team or repository moved at least half as far in the same week, the question goes to the tool, the model or the team and to no person |
 | group size | a question to a team whose week may not be shown, or about fewer people than k, is not asked; it is counted |
 | false discoveries | Benjamini and Hochberg at 0.10 over all subjects of the signal and week, on the probability that two of three windows are so unlikely |
-| mute | eight weeks after a closed dispute or review |
+| mute | after an accepted dispute, until the day that it names |
 
 Only a **mechanism** opens a question to a subject. What is **supporting** adds confidence: the number of independent families that stand (1 low, 2 medium, 3
 and more high), which is no probability of anything. What is asked only beside other signals is not counted beside them. An **aggregate** speaks of many people and

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -18,8 +19,9 @@ type Input struct {
 	At int64
 	// Subjects in any order; of one that is there twice the first counts.
 	Subjects []Subject
-	// Context that is in force; nil declares nothing.
-	Context *Context
+	// Policy that is in force, in its version; 0 for policy.Default.
+	Policy        *policy.Policy
+	ConfigVersion uint64
 	// MinimumGroup is k: a question to a tool or a model concerns at least as many
 	// people. Publishable says which teams may be shown in this week.
 	MinimumGroup int
@@ -223,7 +225,7 @@ func (c *Coverage) add(r *Reading) {
 // coveredBy reports whether something was declared that explains anything of the
 // week. A change of models explains only what says so.
 func coveredBy(o *observation) bool {
-	return o.declared(Migration, OnCall, Vacation, Incident, Release)
+	return o.declared(policy.Migration, policy.OnCall, policy.Vacation, policy.Incident, policy.Release)
 }
 
 // check looks for every look-alike.

@@ -1,9 +1,11 @@
 package signal
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -316,9 +318,11 @@ func TestPersistence(t *testing.T) {
 					w.CacheTurns = 0
 				}
 			}
-			c.ctx.Events = nil
+			c.declares.Context = nil
 			if what == 'v' {
-				c.ctx.Events = []Event{{Kind: Incident, From: c.week, To: c.week + window.Week}}
+				c.declares.Context = []policy.Context{{
+					Kind: policy.Incident, Scope: policy.ScopeTenant, From: policy.Day(c.week), To: policy.Day(c.week + window.Week),
+				}}
 			}
 			c.run(1)
 			if len(c.all) > 0 && at < 0 {
@@ -341,32 +345,31 @@ func TestPersistence(t *testing.T) {
 
 // Those whom the declared event does not cover are asked.
 func TestEventsCover(t *testing.T) {
-	week := firstWeek
-	o := newObservation(&Subject{ID: subject, Week: honestWeek(0, week)}, &population{ctx: &Context{}}, 0)
-	f := func(e Event, want bool) {
+	day := func(k int64) policy.Day { return policy.Day(firstWeek + k*window.Day) }
+	o := newObservation(&Subject{ID: subject, Week: honestWeek(0, firstWeek)}, &population{}, 0)
+	f := func(kind policy.ContextKind, scope policy.Scope, name string, from, to int64, want bool) {
 		t.Helper()
-		o.all.ctx.Events = []Event{e}
-		if got := o.declared(e.Kind); got != want {
+		e := policy.Context{Kind: kind, Scope: scope, Name: name, From: day(from), To: day(to)}
+		o.all.policy = inForce(t, policy.Policy{Teams: []policy.Team{{ID: "t0", Size: 9}, {ID: "t1", Size: 9}}, Context: []policy.Context{e}})
+		if got := o.declared(kind); got != want {
 			t.Errorf("%+v: %v", e, got)
 		}
 	}
-	whole := func(e Event) Event {
-		e.From, e.To = week, week+window.Week
-		return e
-	}
-	f(whole(Event{Kind: Migration}), true)
-	f(whole(Event{Kind: Migration, Team: "t0"}), true)
-	f(whole(Event{Kind: Migration, Team: "t1"}), false)
-	f(whole(Event{Kind: Migration, Tool: "claude-code"}), true)
-	f(whole(Event{Kind: Migration, Tool: "codex"}), false)
-	f(whole(Event{Kind: Migration, Subject: "p_01"}), false)
-	f(whole(Event{Kind: Migration, Credential: "k"}), false)
-	f(Event{Kind: Migration, From: week - 5*window.Day, To: week}, false)
-	f(Event{Kind: Vacation, From: week - 5*window.Day, To: week}, true) // the return
-	f(Event{Kind: Vacation, From: week - 12*window.Day, To: week - 7*window.Day}, false)
-	f(Event{Kind: Migration, From: week + window.Week, To: week + 2*window.Week}, false)
-	o.all.ctx.Events = []Event{whole(Event{Kind: Release})}
-	if !o.declared() || o.declared(Migration) {
+	f(policy.Migration, policy.ScopeTenant, "", 0, 7, true)
+	f(policy.Migration, policy.ScopeTeam, "t0", 0, 7, true)
+	f(policy.Migration, policy.ScopeTeam, "t1", 0, 7, false)
+	f(policy.Migration, policy.ScopeTool, "claude-code", 0, 7, true)
+	f(policy.Migration, policy.ScopeTool, "codex", 0, 7, false)
+	f(policy.Migration, policy.ScopeSubject, subject, 0, 7, true)
+	f(policy.Migration, policy.ScopeSubject, fmt.Sprintf("p_%032x", 1), 0, 7, false)
+	f(policy.Migration, policy.ScopeCredential, "k", 0, 7, false)
+	f(policy.Migration, policy.ScopeTenant, "", -5, 0, false)
+	f(policy.Migration, policy.ScopeTenant, "", -5, 1, true)
+	f(policy.Vacation, policy.ScopeTenant, "", -5, 0, true) // the return
+	f(policy.Vacation, policy.ScopeTenant, "", -12, -7, false)
+	f(policy.Migration, policy.ScopeTenant, "", 7, 14, false)
+	f(policy.Release, policy.ScopeTenant, "", 0, 7, true)
+	if !o.declared() || o.declared(policy.Migration) {
 		t.Error("kinds")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -61,8 +62,9 @@ type Crossing struct {
 	Guard   *goodhartv1.Guard
 	// At is the watermark, ms.
 	At int64
-	// Context that is in force; nil declares nothing.
-	Context *Context
+	// Policy that is in force, in its version; 0 for policy.Default.
+	Policy        *policy.Policy
+	ConfigVersion uint64
 }
 
 // bit of a guard among those of a subject and code.
@@ -78,16 +80,13 @@ func bit(g *goodhartv1.Guard) uint32 {
 // and a registered automation are spoken of in public, a person and a personal
 // key in private.
 func (s *State) Cross(c *Crossing) (Signal, bool) {
-	ctx := c.Context
-	if ctx == nil {
-		ctx = &Context{}
-	}
 	g := c.Guard
+	at := policy.Place{Subject: c.Subject, Team: g.Team, Tool: g.Tool, Credential: g.Credential}
 	code := codeRate
 	if g.Metric == goodhartv1.GuardMetric_GUARD_METRIC_COST {
 		code = codeSpend
 	}
-	kind, registered := ScopeSelf, ctx.registered(c.Subject, g.Credential)
+	kind, registered := ScopeSelf, registered(c.Policy, at)
 	person := strings.HasPrefix(c.Subject, "p_") || strings.HasPrefix(c.Subject, "a_")
 	if isService(c.Subject, c.Type) || registered && !person {
 		kind = ScopeService
@@ -122,8 +121,7 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 	if g.Team != "" {
 		st.Team = g.Team
 	}
-	who := actor{subject: c.Subject, team: g.Team, tool: g.Tool, credential: g.Credential}
-	declared := ctx.declared(who, g.PaneStartMs, g.PaneStartMs+g.PaneMs, Release, Migration, Incident) != ""
+	declared := declaredAt(c.Policy, at, g.PaneStartMs, g.PaneStartMs+g.PaneMs, policy.Release, policy.Migration, policy.Incident)
 	switch {
 	case g.Ended: // it is over as urgent as it was
 	case registered || declared:
@@ -134,7 +132,7 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 	if code == codeSpend && !g.Ended {
 		st.CostNanos, st.CostKnown = max(g.Value, 0), true
 	}
-	return c.signal(st, ctx.Version, []Finding{found(registered), found(declared), Unseen}), true
+	return c.signal(st, []Finding{found(registered), found(declared), Unseen}), true
 }
 
 // running is the open signal of a question, nil if there is none.
@@ -166,7 +164,7 @@ func (s *State) start(tenant string, st Standing, began, at int64) *Standing {
 }
 
 // signal states a revision of a guard's signal.
-func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Signal {
+func (c *Crossing) signal(st *Standing, findings []Finding) Signal {
 	g := c.Guard
 	d, _ := Lookup(st.Code)
 	metric, unit, scale := "requests", "requests", 1.0
@@ -212,6 +210,6 @@ func (c *Crossing) signal(st *Standing, version uint64, findings []Finding) Sign
 	}
 	return Signal{
 		Tenant: c.Tenant, Standing: *st, W: c.At, Title: d.Title, Question: question,
-		Evidence: facts, Formula: d.Formula, ConfigVersion: version,
+		Evidence: facts, Formula: d.Formula, ConfigVersion: c.ConfigVersion,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -19,7 +20,7 @@ func crossing(who string, metric goodhartv1.GuardMetric, pane, minute int64, end
 			Value: 2000, P99: 20, Threshold: 160, Panes: 600, Ended: ended,
 			Team: "t0", Tool: "claude-code", Model: "m0", Credential: "ci-key",
 		},
-		At: guardStart + (minute+2)*window.Minute,
+		At: guardStart + (minute+2)*window.Minute, Policy: nothing(),
 	}
 	if strings.HasPrefix(who, "s_") {
 		c.Type = goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE
@@ -95,11 +96,11 @@ func TestGuardOfSpend(t *testing.T) {
 // A person and a personal key are told in private, a key that is registered as an
 // automation in public and with less urgency.
 func TestGuardScope(t *testing.T) {
-	f := func(who string, ctx *Context, kind string, severity Severity) {
+	f := func(who string, declares policy.Policy, kind string, severity Severity) {
 		t.Helper()
 		var s State
 		c := crossing(who, requestsMetric, window.Minute, 0, false)
-		c.Context = ctx
+		c.Policy = inForce(t, declares)
 		got, ok := s.Cross(c)
 		if !ok || got.Kind != kind || got.Severity != severity {
 			t.Errorf("%s: %s, %s", who, got.Kind, got.Severity)
@@ -108,19 +109,27 @@ func TestGuardScope(t *testing.T) {
 			t.Errorf("%s", got.Question)
 		}
 	}
-	registered := &Context{Automation: []Automation{{Credential: "ci-key"}}}
-	bySubject := &Context{Automation: []Automation{{Subject: "k_1"}}}
-	release := &Context{Events: []Event{{Kind: Release, From: guardStart - window.Hour, To: guardStart + window.Hour, Credential: "ci-key"}}}
-	past := &Context{Events: []Event{{Kind: Release, From: 0, To: guardStart, Team: "t0"}}}
-	f("p_1", nil, ScopeSelf, Critical)
-	f("a_1", nil, ScopeSelf, Critical)
-	f("k_1", nil, ScopeSelf, Critical)
-	f("s_1", nil, ScopeService, Critical)
+	const key = "k_00000000000000000000000000000001"
+	release := func(scope policy.Scope, name string, from, to int64) policy.Policy {
+		return policy.Policy{Teams: []policy.Team{{ID: "t0", Size: 12}}, Context: []policy.Context{{
+			Kind: policy.Release, Scope: scope, Name: name,
+			From: policy.Day(firstWeek + from*window.Day), To: policy.Day(firstWeek + to*window.Day),
+		}}}
+	}
+	silent := policy.Policy{}
+	registered := policy.Policy{Automation: []policy.Automation{{ID: "ci", Credential: "ci-key"}}}
+	bySubject := policy.Policy{Automation: []policy.Automation{{ID: "ci", Subject: key}}}
+	f("p_1", silent, ScopeSelf, Critical)
+	f("a_1", silent, ScopeSelf, Critical)
+	f("k_1", silent, ScopeSelf, Critical)
+	f("s_1", silent, ScopeService, Critical)
 	f("k_1", registered, ScopeService, Warning)
-	f("k_1", bySubject, ScopeService, Warning)
+	f(key, bySubject, ScopeService, Warning)
+	f("k_1", bySubject, ScopeSelf, Critical)
 	f("p_1", registered, ScopeSelf, Warning)
-	f("s_1", release, ScopeService, Warning)
-	f("s_1", past, ScopeService, Critical)
+	f("s_1", release(policy.ScopeCredential, "ci-key", 0, 1), ScopeService, Warning)
+	f("s_1", release(policy.ScopeTeam, "t0", -7, 1), ScopeService, Warning)
+	f("s_1", release(policy.ScopeTeam, "t0", -7, 0), ScopeService, Critical)
 }
 
 // The end of a crossing does not say where it was: it is found all the same. What
@@ -128,14 +137,14 @@ func TestGuardScope(t *testing.T) {
 func TestGuardEndAndBeginning(t *testing.T) {
 	var s State
 	first := crossing("k_1", costMetric, 5*window.Minute, 0, false)
-	first.Context = &Context{Automation: []Automation{{Credential: "ci-key"}}}
+	first.Policy = inForce(t, policy.Policy{Automation: []policy.Automation{{ID: "ci", Credential: "ci-key"}}})
 	first.Guard.Panes, first.Guard.P99 = 0, 0
 	opened, ok := s.Cross(first)
 	if !ok || opened.Kind != ScopeService || !strings.Contains(opened.Question, "not known yet") || opened.Evidence[1].Known {
 		t.Fatalf("%+v", opened)
 	}
 	last := crossing("k_1", costMetric, 5*window.Minute, 20, true)
-	last.Context = first.Context
+	last.Policy = first.Policy
 	last.Guard.Team, last.Guard.Tool, last.Guard.Model, last.Guard.Credential = "", "", "", ""
 	over, ok := s.Cross(last)
 	if !ok || over.ID != opened.ID || over.Status != Resolved || over.Team != "t0" || over.Severity != Warning || over.CostNanos != 50e9 {
@@ -158,7 +167,7 @@ func TestGuardAmongTheWeeks(t *testing.T) {
 	if clock := c.about("S5", ScopeSelf); len(clock) != 1 || clock[0].Label != Runaway {
 		t.Fatalf("%+v", clock)
 	}
-	c.ctx.Disputes = []Dispute{{Signal: opened.ID}}
+	c.declares.Disputes = []policy.Dispute{{Signal: opened.ID, State: policy.DisputeOpen, Until: policy.Day(c.week + 8*window.Week)}}
 	c.run(1)
 	if got := c.about("R1", ScopeSelf); len(got) != 1 || got[0].Status != Disputed || got[0].Rev != 1 {
 		t.Errorf("%+v", got)
@@ -169,7 +178,7 @@ func TestGuardAmongTheWeeks(t *testing.T) {
 	if _, ok := c.state.Cross(crossing(subject, tokensMetric, window.Minute, 1, true)); ok {
 		t.Error("a disputed guard ends")
 	}
-	c.ctx.Disputes[0].Closed = true
+	c.declares.Disputes[0].State = policy.DisputeAccepted
 	c.run(1)
 	if got := c.about("R1", ScopeSelf); len(got) != 2 || got[1].Status != Resolved {
 		t.Errorf("%+v", got)
@@ -189,8 +198,8 @@ func TestGuardAmongTheWeeks(t *testing.T) {
 func TestSurge(t *testing.T) {
 	point := func(k int64, score, value float64) *Point {
 		return &Point{
-			Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Metric: Cost, Start: guardStart + k*quarter,
-			Value: value, Usual: 10e9, Score: score, N: 400, At: guardStart + (k+1)*quarter, Publishable: true,
+			Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Metric: policy.Cost, Start: guardStart + k*quarter,
+			Value: value, Usual: 10e9, Score: score, N: 400, At: guardStart + (k+1)*quarter, Policy: nothing(), Publishable: true,
 		}
 	}
 	var s State
@@ -225,7 +234,9 @@ func TestSurge(t *testing.T) {
 		t.Errorf("%+v", over.Standing)
 	}
 	declared := point(40, 5, 90e9)
-	declared.Context = &Context{Events: []Event{{Kind: Migration, From: 0, To: declared.Start + 1, Team: "t0"}}}
+	declared.Policy = inForce(t, policy.Policy{Teams: []policy.Team{{ID: "t0", Size: 12}}, Context: []policy.Context{{
+		Kind: policy.Migration, Scope: policy.ScopeTeam, Name: "t0", From: policy.Day(firstWeek), To: policy.Day(firstWeek + window.Day),
+	}}})
 	if got, ok := s.Surge(declared); !ok || got.Severity != Warning || got.ID == opened.ID {
 		t.Errorf("%+v", got.Standing)
 	}

@@ -134,7 +134,7 @@ func TestHonestPeopleVary(t *testing.T) {
 	personWeeks := 0
 	for k := range int64(weeks) {
 		week := firstWeek + k*window.Week
-		in := &Input{Tenant: "acme", WeekStart: week, At: week, MinimumGroup: 10}
+		in := &Input{Tenant: "acme", WeekStart: week, At: week, Policy: nothing(), MinimumGroup: 10}
 		for i, p := range workers {
 			if w := p.week(i, week); w != nil {
 				in.Subjects = append(in.Subjects, Subject{

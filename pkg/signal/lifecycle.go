@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -15,7 +16,6 @@ import (
 const (
 	quietWindows = 2
 	absentWeeks  = 5
-	muteWeeks    = 8
 	// closedKept is how long a resolved signal can still be disputed.
 	closedKept = 13 * window.Week
 )
@@ -192,7 +192,7 @@ func (e *evaluation) emit(st *Standing, d *Definition, question string, facts []
 	}
 	e.result.Signals = append(e.result.Signals, Signal{
 		Tenant: e.in.Tenant, Standing: *st, W: e.in.At, Title: d.Title, Question: question,
-		Evidence: facts, Formula: d.Formula, ConfigVersion: e.p.ctx.Version,
+		Evidence: facts, Formula: d.Formula, ConfigVersion: e.in.ConfigVersion,
 	})
 }
 
@@ -212,22 +212,23 @@ func (e *evaluation) fade() {
 }
 
 // settleDisputes lets disputes take effect: an open one freezes its signal, a
-// closed one ends it and mutes the question.
+// accepted one ends it and mutes the question; where it was rejected the signal
+// stands.
 func (e *evaluation) settleDisputes() {
-	for _, dispute := range e.p.ctx.Disputes {
+	for _, dispute := range e.in.Policy.Disputes {
 		i := slices.IndexFunc(e.s.Signals, func(s Standing) bool { return s.ID == dispute.Signal })
 		if i < 0 {
 			continue
 		}
 		st := &e.s.Signals[i]
 		switch {
-		case !dispute.Closed && st.open() && st.Status != Disputed:
+		case dispute.State == policy.DisputeOpen && st.open() && st.Status != Disputed:
 			st.revise(Disputed, e.in.At)
 			d := &e.catalogue[e.p.index[st.Code]]
 			e.emit(st, d, contested.fill("{title}", d.Title), nil)
-		case dispute.Closed && !st.Reviewed:
+		case dispute.State == policy.DisputeAccepted && !st.Reviewed:
 			st.Reviewed = true
-			e.mute(st, dispute.Until)
+			e.mute(st, int64(dispute.Until))
 			if st.open() {
 				e.resolve(st, nil)
 			}
@@ -240,9 +241,6 @@ const contested template = "{title}: this is disputed and stands still until the
 
 // mute silences the question of a signal.
 func (e *evaluation) mute(st *Standing, until int64) {
-	if until == 0 {
-		until = e.in.At + muteWeeks*window.Week
-	}
 	e.s.Mutes = append(e.s.Mutes, Mute{Code: st.Code, Kind: st.Kind, Scope: st.Scope, Until: until})
 	slices.SortStableFunc(e.s.Mutes, func(a, b Mute) int {
 		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Until, b.Until))

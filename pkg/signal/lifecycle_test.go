@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -86,15 +87,19 @@ func TestIdentity(t *testing.T) {
 }
 
 // An open dispute freezes a signal, a closed one ends it and silences the
-// question for eight weeks, or until it says.
+// question until the day it says.
 func TestDisputes(t *testing.T) {
-	file := func(at int, closed int, until int64) func(c *company, k int) {
+	file := func(at int, closed int, weeks int64) func(c *company, k int) {
 		return func(c *company, k int) {
-			c.ctx.Disputes = nil
+			c.declares.Disputes = nil
 			if k < at || len(c.all) == 0 {
 				return
 			}
-			c.ctx.Disputes = []Dispute{{Signal: c.all[0].ID, Closed: k >= closed, Until: until}}
+			d := policy.Dispute{Signal: c.all[0].ID, State: policy.DisputeOpen, Until: policy.Day(firstWeek + weeks*window.Week)}
+			if k >= closed {
+				d.State = policy.DisputeAccepted
+			}
+			c.declares.Disputes = []policy.Dispute{d}
 		}
 	}
 	f := func(pattern string, how func(*company, int), want string) {
@@ -103,13 +108,13 @@ func TestDisputes(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", pattern, got, want)
 		}
 	}
-	f("xxxx...xx", file(2, 99, 0), ". o0 d1 . . . . . .")
-	f("xxxxxxxxxxxxxx", file(2, 4, 0), ". o0 d1 . r2 . . . . . . . o0 u1")
-	f("xxxxxxxx", file(2, 4, firstWeek+7*window.Week), ". o0 d1 . r2 . o0 u1")
+	f("xxxx...xx", file(2, 99, 13), ". o0 d1 . . . . . .")
+	f("xxxxxxxxxxxxxx", file(2, 4, 13), ". o0 d1 . r2 . . . . . . . o0 u1")
+	f("xxxxxxxx", file(2, 4, 7), ". o0 d1 . r2 . o0 u1")
 	// Closed after it had resolved: mutes all the same.
-	f("xx..xxxx", file(4, 4, 0), ". o0 . r1 . . . .")
+	f("xx..xxxx", file(4, 4, 13), ". o0 . r1 . . . .")
 	// Closed at once: it goes on to be muted after what it had said.
-	f("xxxxx", file(3, 3, 0), ". o0 u1 r2 .")
+	f("xxxxx", file(3, 3, 13), ". o0 u1 r2 .")
 }
 
 // Severity and confidence grow with independent families; one that comes only
@@ -207,9 +212,9 @@ func TestFalseDiscoveries(t *testing.T) {
 func TestDeterminism(t *testing.T) {
 	story := func(each func(c *company)) ([]byte, State) {
 		c := newCompany(t)
-		c.ctx.Targets = []Target{
-			{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek},
-			{ID: "U", Metric: WeeklyUse, Threshold: 0.8, Period: Week, AnnouncedAt: firstWeek + 5*window.Week},
+		c.declares.Targets = []policy.Target{
+			{ID: "T", Metric: policy.Tokens, Threshold: 40e6, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)},
+			{ID: "U", Metric: policy.WeeklyUse, Threshold: 800, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek + 5*window.Week)},
 		}
 		for k := range 14 {
 			c.change = func(i int, w *goodhartv1.Week) {

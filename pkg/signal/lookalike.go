@@ -1,6 +1,9 @@
 package signal
 
-import "github.com/goodhartlabs/goodhart/pkg/window"
+import (
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+)
 
 // Finding is what the check of a look-alike found.
 type Finding uint8
@@ -53,13 +56,13 @@ func leftOut(*observation, *Reading) Finding { return LeftOut }
 func unseen(*observation, *Reading) Finding { return Unseen }
 
 // declared: an event was declared that covers the week.
-func declared(kinds ...EventKind) func(*observation, *Reading) Finding {
+func declared(kinds ...policy.ContextKind) func(*observation, *Reading) Finding {
 	return func(o *observation, _ *Reading) Finding { return found(o.declared(kinds...)) }
 }
 
 // automated: the subject is registered as an automation.
 func automated(o *observation, _ *Reading) Finding {
-	return found(o.all.ctx.registered(o.subject.ID, ""))
+	return found(registered(o.all.policy, policy.Place{Subject: o.subject.ID}))
 }
 
 // together: those of a cohort moved with the subject.

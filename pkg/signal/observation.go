@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -56,10 +57,10 @@ func newObservation(s *Subject, all *population, signals int) *observation {
 }
 
 // declared reports whether an event of some kinds covers the week.
-func (o *observation) declared(kinds ...EventKind) bool {
-	who := actor{subject: o.subject.ID, team: o.week.Team, tool: o.week.Tool} // a week has many credentials
+func (o *observation) declared(kinds ...policy.ContextKind) bool {
+	at := policy.Place{Subject: o.subject.ID, Team: o.week.Team, Tool: o.week.Tool} // a week has many credentials
 	from := o.week.WeekStartMs
-	return o.all.ctx.declared(who, from, from+window.Week, kinds...) != ""
+	return declaredAt(o.all.policy, at, from, from+window.Week, kinds...)
 }
 
 // tokens are all of the week.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -16,10 +17,9 @@ const periodsKept = 10
 
 // target is the first one by id that counts an amount per person and is set for
 // the subject in the week; nil for none.
-func (c *Context) target(o *observation) *Target {
-	for i := range c.Targets {
-		t := &c.Targets[i]
-		if t.Metric != WeeklyUse && t.setFor(o.week.Team, o.week.WeekStartMs) {
+func (o *observation) target() *policy.Target {
+	for _, t := range o.all.policy.TargetsAt(o.week.WeekStartMs) {
+		if t.Metric != policy.WeeklyUse && t.SetFor(o.week.Team) {
 			return t
 		}
 	}
@@ -30,8 +30,8 @@ func (c *Context) target(o *observation) *Target {
 // that have ended. It returns how many did: at most seven.
 func (o *observation) addPeriod() (closed int) {
 	p := &o.state.Period
-	period, metric, target := Month, Tokens, ""
-	if t := o.all.ctx.target(o); t != nil {
+	period, metric, target := policy.Month, policy.Tokens, ""
+	if t := o.target(); t != nil {
 		period, metric, target = t.Period, t.Metric, t.ID
 	} else if p.Period != "" {
 		period, metric = p.Period, p.Metric // a withdrawn target leaves its period
@@ -67,11 +67,11 @@ func (o *observation) addDay(p *PeriodState, at int64, day int) {
 	}
 	amount := w.DayTokens[day]
 	switch p.Metric {
-	case Requests:
+	case policy.Requests:
 		amount = w.DayRequests[day]
-	case Cost:
+	case policy.Cost:
 		amount = w.DayCostNanos[day]
-	case Tokens, WeeklyUse:
+	case policy.Tokens, policy.WeeklyUse:
 	}
 	p.Amount += amount
 	p.Requests += w.DayRequests[day]
@@ -164,15 +164,15 @@ func (p *PeriodState) last() *ClosedPeriod {
 }
 
 // periodStart returns the start of the period that holds t.
-func periodStart(p Period, t int64) int64 {
+func periodStart(p policy.Period, t int64) int64 {
 	switch p {
-	case Month, Quarter:
+	case policy.Month, policy.Quarter:
 		y, m, _ := time.UnixMilli(t).UTC().Date()
-		if p == Quarter {
+		if p == policy.Quarter {
 			m -= (m - 1) % 3
 		}
 		return time.Date(y, m, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	case Week:
+	case policy.Week:
 		return window.WeekStart(t)
 	default:
 		return window.WeekStart(t)
@@ -180,13 +180,13 @@ func periodStart(p Period, t int64) int64 {
 }
 
 // periodEndOf returns the end of the period that starts at start.
-func periodEndOf(p Period, start int64) int64 {
+func periodEndOf(p policy.Period, start int64) int64 {
 	switch p {
-	case Month:
+	case policy.Month:
 		return time.UnixMilli(start).UTC().AddDate(0, 1, 0).UnixMilli()
-	case Quarter:
+	case policy.Quarter:
 		return time.UnixMilli(start).UTC().AddDate(0, 3, 0).UnixMilli()
-	case Week:
+	case policy.Week:
 		return start + window.Week
 	default:
 		return start + window.Week

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -14,7 +15,7 @@ func day(y int, m time.Month, d int) int64 {
 }
 
 func TestPeriodBounds(t *testing.T) {
-	f := func(p Period, at, start, end, lastFifth, lastTenth int64) {
+	f := func(p policy.Period, at, start, end, lastFifth, lastTenth int64) {
 		t.Helper()
 		got := periodStart(p, at)
 		if got != start || periodEndOf(p, got) != end {
@@ -28,19 +29,19 @@ func TestPeriodBounds(t *testing.T) {
 		}
 	}
 	// The week of Monday, 9 November 2026: Friday is its last fifth and tenth.
-	f(Week, day(2026, 11, 11), day(2026, 11, 9), day(2026, 11, 16), day(2026, 11, 13), day(2026, 11, 13))
+	f(policy.Week, day(2026, 11, 11), day(2026, 11, 9), day(2026, 11, 16), day(2026, 11, 13), day(2026, 11, 13))
 	// November 2026 has 21 working days, the last on Monday, the 30th: five of them
 	// from Tuesday, the 24th, three from Thursday, the 26th.
-	f(Month, day(2026, 11, 30), day(2026, 11, 1), day(2026, 12, 1), day(2026, 11, 24), day(2026, 11, 26))
+	f(policy.Month, day(2026, 11, 30), day(2026, 11, 1), day(2026, 12, 1), day(2026, 11, 24), day(2026, 11, 26))
 	// The fourth quarter has 66: 14 from Monday, 14 December, 7 from the 23rd.
-	f(Quarter, day(2026, 12, 31), day(2026, 10, 1), day(2027, 1, 1), day(2026, 12, 14), day(2026, 12, 23))
+	f(policy.Quarter, day(2026, 12, 31), day(2026, 10, 1), day(2027, 1, 1), day(2026, 12, 14), day(2026, 12, 23))
 }
 
 // Days are added up by month, whatever weeks they lie in.
 func TestMonths(t *testing.T) {
 	c := newCompany(t)
 	c.week = day(2026, 3, 30) // a Monday; April ends on Thursday
-	c.ctx.Targets = []Target{{ID: "M", Metric: Requests, Threshold: 1, Period: Month}}
+	c.declares.Targets = []policy.Target{{ID: "M", Metric: policy.Requests, Threshold: 1, Period: policy.Month, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(day(2020, 1, 1))}}
 	c.run(5)
 	p := c.observed().state.Period
 	if len(p.Closed) != 2 || p.Closed[0].Start != day(2026, 3, 1) || p.Closed[0].Amount != 160 {
@@ -62,14 +63,20 @@ func TestMonths(t *testing.T) {
 // none.
 func TestPeriodChanges(t *testing.T) {
 	c := newCompany(t)
-	c.ctx.Targets = []Target{{ID: "A", Metric: Tokens, Threshold: 1, Period: Week, AnnouncedAt: firstWeek, WithdrawnAt: firstWeek + 2*window.Week}}
+	c.declares.Targets = []policy.Target{{
+		ID: "A", Metric: policy.Tokens, Threshold: 1, Period: policy.Week, Scope: policy.ScopeTenant,
+		AnnouncedAt: policy.Day(firstWeek), WithdrawnAt: policy.Day(firstWeek + 2*window.Week),
+	}}
 	c.run(4)
-	if p := c.observed().state.Period; len(p.Closed) != 4 || p.Target != "" || p.Period != Week {
+	if p := c.observed().state.Period; len(p.Closed) != 4 || p.Target != "" || p.Period != policy.Week {
 		t.Errorf("%+v", p)
 	}
-	c.ctx.Targets = []Target{{ID: "B", Metric: Cost, Threshold: 1, Period: Week, Teams: []string{"t0"}}, {ID: "U", Metric: WeeklyUse}}
+	c.declares.Targets = []policy.Target{
+		{ID: "B", Metric: policy.Cost, Threshold: 1, Period: policy.Week, AnnouncedAt: policy.Day(firstWeek), Scope: policy.ScopeTeam, Teams: []string{"t0"}},
+		{ID: "U", Metric: policy.WeeklyUse, Threshold: 800, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)},
+	}
 	c.run(1)
-	if p := c.observed().state.Period; len(p.Closed) != 1 || p.Target != "B" || p.Metric != Cost {
+	if p := c.observed().state.Period; len(p.Closed) != 1 || p.Target != "B" || p.Metric != policy.Cost {
 		t.Errorf("%+v", p)
 	}
 	c.change = func(_ int, w *goodhartv1.Week) { clear(w.DayRequests); clear(w.DayTokens); clear(w.DayCostNanos) }
@@ -87,16 +94,22 @@ func TestBunchingSample(t *testing.T) {
 	f := func(history, weeks int, want Measure) {
 		t.Helper()
 		c := newCompany(t)
-		c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek + int64(history)*window.Week}}
+		announced := firstWeek + int64(history)*window.Week
+		c.declares.Targets = []policy.Target{
+			{
+				ID: "S", Metric: policy.Tokens, Threshold: 1e15, Period: policy.Week, Scope: policy.ScopeTenant,
+				AnnouncedAt: policy.Day(firstWeek), WithdrawnAt: policy.Day(announced),
+			},
+			{ID: "T", Metric: policy.Tokens, Threshold: 40e6, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(announced)},
+		}
 		// The history is counted by the week without a target, too.
 		c.state.Subjects = nil
 		k := 0
 		c.change = func(i int, w *goodhartv1.Week) {
-			if i == 0 && c.week >= c.ctx.Targets[0].AnnouncedAt {
+			if i == 0 && c.week >= announced {
 				bunched(w, 0)
 			}
 		}
-		c.ctx.Targets = append([]Target{{ID: "S", Metric: Tokens, Threshold: 1e15, Period: Week, WithdrawnAt: c.ctx.Targets[0].AnnouncedAt}}, c.ctx.Targets...)
 		for range history + weeks {
 			c.run(1)
 			k++
@@ -113,10 +126,10 @@ func TestBunchingSample(t *testing.T) {
 // Just above the target is a question only where it is unlikely, and where much
 // of it came at the end.
 func TestBunchingRules(t *testing.T) {
-	f := func(name string, target float64, want Measure, fire func(w *goodhartv1.Week, k int)) {
+	f := func(name string, target int64, want Measure, fire func(w *goodhartv1.Week, k int)) {
 		t.Helper()
 		c := newCompany(t)
-		c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: target, Period: Week, AnnouncedAt: firstWeek}}
+		c.declares.Targets = []policy.Target{{ID: "T", Metric: policy.Tokens, Threshold: target, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)}}
 		c.run(5)
 		for k := range 5 {
 			c.change = func(i int, w *goodhartv1.Week) {
@@ -139,9 +152,9 @@ func TestBunchingRules(t *testing.T) {
 		}
 	})
 	// A period that began before the announcement does not count.
-	o := &observation{week: honestWeek(0, firstWeek), all: &population{ctx: &Context{Targets: []Target{
-		{ID: "M", Metric: Tokens, Threshold: 9, Period: Month, AnnouncedAt: firstWeek - window.Day},
-	}}}}
+	o := &observation{week: honestWeek(0, firstWeek), all: &population{policy: inForce(t, policy.Policy{Targets: []policy.Target{
+		{ID: "M", Metric: policy.Tokens, Threshold: 9, Period: policy.Month, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek - window.Day)},
+	}})}}
 	p := &PeriodState{Closed: make([]ClosedPeriod, 4)}
 	for start, want := range map[int64]bool{firstWeek - 2*window.Day: false, firstWeek - window.Day: true} {
 		c := ClosedPeriod{Start: start, Amount: 9}
@@ -154,7 +167,7 @@ func TestBunchingRules(t *testing.T) {
 // S9 wants two periods running.
 func TestSurgeTwice(t *testing.T) {
 	c := newCompany(t)
-	c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week}}
+	c.declares.Targets = weeklyTarget()
 	c.run(6)
 	for k, late := range []bool{true, false, true, true} {
 		c.change = func(i int, w *goodhartv1.Week) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -11,8 +12,8 @@ const sinkless = goodhartv1.Statistic_STATISTIC_SINKLESS
 
 // population is everybody of a tenant in a week.
 type population struct {
-	ctx  *Context
-	week int64
+	policy *policy.Policy
+	week   int64
 	// index of each code in the catalogue.
 	index map[string]int
 	// observed, sorted by subject.
@@ -41,11 +42,8 @@ const peerSessions = 10
 
 func newPopulation(in *Input, s *State, catalogue []Definition) *population {
 	p := &population{
-		ctx: in.Context, week: in.WeekStart,
+		policy: in.Policy, week: in.WeekStart,
 		index: map[string]int{}, peers: map[peers]*peerGroup{}, sorted: map[shiftKey][]float64{},
-	}
-	if p.ctx == nil {
-		p.ctx = &Context{}
 	}
 	for i := range catalogue {
 		p.index[catalogue[i].Code] = i

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	validator "github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/recordtest"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -33,7 +34,7 @@ func everything(t *testing.T) []Signal {
 		}
 	}
 	c := newCompany(t) // all that supports, at once
-	c.ctx.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek}}
+	c.declares.Targets = weeklyTarget()
 	c.run(6)
 	for k := range 5 {
 		c.change = func(i int, w *goodhartv1.Week) {
@@ -53,12 +54,12 @@ func everything(t *testing.T) []Signal {
 	all = append(all, c.all...)
 	_, c = weeks(t, "xxxx", func(c *company, _ int) {
 		if len(c.all) > 0 {
-			c.ctx.Disputes = []Dispute{{Signal: c.all[0].ID}}
+			c.declares.Disputes = []policy.Dispute{{Signal: c.all[0].ID, State: policy.DisputeOpen, Until: policy.Day(c.week + 8*window.Week)}}
 		}
 	})
 	all = append(all, c.all...)
 	c = newCompany(t)
-	c.ctx.Targets = adoptionTarget(firstWeek + 6*window.Week)
+	c.declares.Targets = adoptionTarget(firstWeek + 6*window.Week)
 	workforce(c, 600, firstWeek+6*window.Week, 0.5)
 	c.run(12)
 	all = append(all, c.all...)
@@ -80,7 +81,7 @@ func everything(t *testing.T) []Signal {
 			}
 		}
 	}
-	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Publishable: true})
+	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: policy.Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Policy: nothing(), Publishable: true})
 	return append(all, x)
 }
 

@@ -3,6 +3,7 @@ package signal
 import (
 	"math"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -32,8 +33,8 @@ func contextBloat() Definition {
 			look("another repository", "a monorepo has more to read", movedOr(sameRepository, repositoryChange)),
 			look("retrieval switched on", "the client adds documents for everyone who uses it", updated),
 			look("compaction switched off", "a setting of the team keeps whole conversations", together(sameTeam)),
-			look("a declared migration", "old code has to be read before it is replaced", declared(Migration)),
-			look("a declared incident", "forensics read logs", declared(Incident, OnCall)),
+			look("a declared migration", "old code has to be read before it is replaced", declared(policy.Migration)),
+			look("a declared incident", "forensics read logs", declared(policy.Incident, policy.OnCall)),
 		},
 		Question: "What needed the larger context, and could it be smaller?",
 		Formula:  "context/1",

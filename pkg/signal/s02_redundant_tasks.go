@@ -3,6 +3,7 @@ package signal
 import (
 	"strconv"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -38,7 +39,7 @@ func redundantTasks() Definition {
 			look("an evaluation harness or CI", "services repeat themselves by design", leftOut),
 			look("scheduled reports", "what runs by a schedule is registered", automated),
 			look("templates", "who always works from templates repeats as much as ever", ownHabit),
-			look("a declared migration", "the same step is taken many times", declared(Migration)),
+			look("a declared migration", "the same step is taken many times", declared(policy.Migration)),
 			look("a habit of the team", "the team works from the same templates", teamHabit),
 			look("a client that resends", "a version of the client repeats requests of everyone", updated),
 		},

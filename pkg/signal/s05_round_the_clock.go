@@ -3,6 +3,7 @@ package signal
 import (
 	"math"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -35,13 +36,13 @@ func roundTheClock() Definition {
 		LookAlikes: []LookAlike{
 			look("a registered automation", "what may run by itself is registered", automated),
 			look("CI and service accounts", "they are not people", leftOut),
-			look("on-call duty", "nights are declared", declared(OnCall, Incident)),
+			look("on-call duty", "nights are declared", declared(policy.OnCall, policy.Incident)),
 			look("travel", "another time zone moves the hours", changed(tzChange)),
 			look("a shared or stolen key", "several people, or strangers, use one key: tell security", unseen),
 			look("long batch jobs", "agents that work through the night leave results", withResults),
 			look("a change of the client", "a version that polls does so for everyone", updated),
 			look("a launch of the team", "everybody works late", together(sameTeam)),
-			look("a declared release or migration", "it is worked on at all hours", declared(Release, Migration)),
+			look("a declared release or migration", "it is worked on at all hours", declared(policy.Release, policy.Migration)),
 		},
 		Question:    "Does something run by itself that could be registered or stopped, or is the key used by somebody else?",
 		Formula:     "clock/1",

@@ -1,5 +1,7 @@
 package signal
 
+import "github.com/goodhartlabs/goodhart/pkg/policy"
+
 // S6.
 const (
 	s6Minimum  = 20
@@ -22,7 +24,7 @@ func noSink() Definition {
 		},
 		LookAlikes: []LookAlike{
 			look("reading, design, review, learning", "they leave nothing that is counted; the role is compared with itself", leftOut),
-			look("incident triage", "it is declared", declared(Incident, OnCall)),
+			look("incident triage", "it is declared", declared(policy.Incident, policy.OnCall)),
 			look("outcomes that are not seen", "without most of the team's systems connected nothing is said", notConnected),
 			look("a change of the client", "a version that reports no side effects does so for everyone", updated),
 			look("a phase of the team", "everybody plans", together(sameTeam)),
@@ -65,9 +67,9 @@ func noSink() Definition {
 // notConnected: too few of the team's systems are seen to say that nothing came
 // of a session.
 func notConnected(o *observation, _ *Reading) Finding {
-	team, ok := o.all.ctx.Teams[o.week.Team]
-	if !ok || !team.ConnectedKnown {
+	team, _ := o.all.policy.Team(o.week.Team)
+	if team.Connected == nil {
 		return Unseen
 	}
-	return found(team.Connected < s6Coverage)
+	return found(float64(*team.Connected)/100 < s6Coverage)
 }

@@ -74,13 +74,14 @@ func measureBunching(o *observation) (r Reading) {
 // judgeBunching says whether a period ended just above the target, and the chance
 // of that.
 func judgeBunching(o *observation, p *PeriodState, c *ClosedPeriod) {
-	t := o.all.ctx.target(o)
+	t := o.target()
 	med, sd, known := p.usual(lnAmount)
-	if t == nil || !known || t.Threshold <= 0 || c.Start < t.AnnouncedAt {
+	if t == nil || !known || c.Start < int64(t.AnnouncedAt) {
 		return
 	}
-	low, high := math.Log(t.Threshold), math.Log(s8Above*t.Threshold)
+	target := float64(t.Threshold)
+	low, high := math.Log(target), math.Log(s8Above*target)
 	c.Counted = true
-	c.Hit = float64(c.Amount) >= t.Threshold && float64(c.Amount) < s8Above*t.Threshold
+	c.Hit = float64(c.Amount) >= target && float64(c.Amount) < s8Above*target
 	c.P = max(upperTail((low-med)/sd)-upperTail((high-med)/sd), 0)
 }

@@ -1,6 +1,10 @@
 package signal
 
-import "math"
+import (
+	"math"
+
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+)
 
 // S9: honest people put up to 58 % of a month into its last fifth, so only what is
 // new, and what outcomes do not follow, counts.
@@ -26,10 +30,10 @@ func periodEnd() Definition {
 		},
 		LookAlikes: []LookAlike{
 			look("the close of a sprint or quarter", "the team ends its work then", together(sameTeam)),
-			look("a release", "it is declared", declared(Release)),
+			look("a release", "it is declared", declared(policy.Release)),
 			look("part-time work", "the pattern is as usual", leftOut),
 			look("a vacation early in the period", "the share is taken again over the days worked", leftOut),
-			look("a declared vacation", "the work of the period is left for its end", declared(Vacation)),
+			look("a declared vacation", "the work of the period is left for its end", declared(policy.Vacation)),
 		},
 		Question: "What was the end of the period needed for?",
 		Formula:  "late/1",

@@ -1,6 +1,9 @@
 package signal
 
-import goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+import (
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
 
 // S11.
 const (
@@ -27,7 +30,7 @@ func cheapLoop() Definition {
 			look("another model", "everyone moved to it", together(sameModel)),
 			look("a change of the client", "a version routes for everyone", updated),
 			look("a way of the team", "the team routes so", together(sameTeam)),
-			look("a declared change of models", "the cheaper one was chosen for everyone", declared(ModelChange)),
+			look("a declared change of models", "the cheaper one was chosen for everyone", declared(policy.ModelChange)),
 		},
 		Question: "What do the many cheap requests do?",
 		Formula:  "cheap/1",

@@ -1,6 +1,9 @@
 package signal
 
-import goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+import (
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
 
 // S12.
 const (
@@ -30,7 +33,7 @@ func cacheBusting() Definition {
 			look("another model", "its cache is another one", changed(modelChange)),
 			look("idle sessions", "turns after the cache has expired are not counted", leftOut),
 			look("a setting of the team", "the team changed its instructions", together(sameTeam)),
-			look("a declared change of models", "its cache is another one", declared(ModelChange)),
+			look("a declared change of models", "its cache is another one", declared(policy.ModelChange)),
 		},
 		Question: "What changes at the beginning of the prompts, so that the cache no longer fits?",
 		Formula:  "cache/1",

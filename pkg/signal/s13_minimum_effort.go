@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 )
 
 // S13.
@@ -44,9 +46,9 @@ func minimumEffort() Definition {
 // judgeAdoption measures every target for weekly use.
 func (e *evaluation) judgeAdoption() {
 	coverage := Coverage{Code: "S13"}
-	for i := range e.p.ctx.Targets {
-		t := &e.p.ctx.Targets[i]
-		if t.Metric != WeeklyUse {
+	for i := range e.in.Policy.Targets {
+		t := &e.in.Policy.Targets[i]
+		if t.Metric != policy.WeeklyUse {
 			continue
 		}
 		coverage.Subjects++
@@ -66,7 +68,7 @@ func (e *evaluation) judgeAdoption() {
 
 // adoption takes the week into a target's history and compares; nil if there is
 // too little to compare.
-func (e *evaluation) adoption(t *Target) *group {
+func (e *evaluation) adoption(t *policy.Target) *group {
 	s := e.s.adoption(t.ID)
 	people := e.addressed(t)
 	counts := make([]int64, 0, len(people))
@@ -75,13 +77,13 @@ func (e *evaluation) adoption(t *Target) *group {
 	}
 	if b, ok := AdoptionExcess(counts); ok {
 		s.Weeks = append(s.Weeks, AdoptionWeek{Week: e.in.WeekStart, People: int64(len(counts)), Excess: b.Excess, Variance: b.Variance})
-		s.forget(t.AnnouncedAt)
+		s.forget(int64(t.AnnouncedAt))
 	}
 	e.countTeams(t, s)
-	if e.in.WeekStart < t.AnnouncedAt || t.WithdrawnAt != 0 && e.in.WeekStart >= t.WithdrawnAt {
+	if !t.InForce(e.in.WeekStart) {
 		return nil
 	}
-	before, after := s.split(t.AnnouncedAt)
+	before, after := s.split(int64(t.AnnouncedAt))
 	z, zKnown := change(before, after)
 	teamP, local, teamKnown := s.teamTest()
 	if !zKnown && !teamKnown {
@@ -103,10 +105,10 @@ func (e *evaluation) adoption(t *Target) *group {
 }
 
 // addressed are the people of the target's teams who used anything.
-func (e *evaluation) addressed(t *Target) []*observation {
+func (e *evaluation) addressed(t *policy.Target) []*observation {
 	var people []*observation
 	for _, o := range e.p.observed {
-		if o.subject.isPerson() && o.week.Requests > 0 && (len(t.Teams) == 0 || slices.Contains(t.Teams, o.week.Team)) {
+		if o.subject.isPerson() && o.week.Requests > 0 && t.SetFor(o.week.Team) {
 			people = append(people, o)
 		}
 	}
@@ -186,9 +188,9 @@ func meanVariance(weeks []AdoptionWeek) float64 {
 
 // countTeams counts for each team how many people it was above or below the
 // number that the target asks for.
-func (e *evaluation) countTeams(t *Target, s *AdoptionState) {
+func (e *evaluation) countTeams(t *policy.Target, s *AdoptionState) {
 	into := &s.Before
-	if e.in.WeekStart >= t.AnnouncedAt {
+	if e.in.WeekStart >= int64(t.AnnouncedAt) {
 		into = &s.After
 	}
 	used := map[string]int64{}
@@ -200,11 +202,11 @@ func (e *evaluation) countTeams(t *Target, s *AdoptionState) {
 		used[o.week.Team]++
 	}
 	for _, team := range teams {
-		size := e.p.ctx.Teams[team].Size
-		if size < s13TeamSize {
+		declared, _ := e.in.Policy.Team(team)
+		if declared.Size < s13TeamSize {
 			continue
 		}
-		needed := int64(math.Ceil(t.Threshold*float64(size) - 1e-9))
+		needed := (t.Threshold*declared.Size + 999) / 1000
 		if at := used[team] - needed + 4; at >= 0 && at < int64(len(into)) {
 			into[at]++
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -16,8 +18,8 @@ type scenario struct {
 	history, weeks int
 	// fire makes a week fire; k counts the firing weeks.
 	fire func(w *goodhartv1.Week, k int)
-	// context that the signal needs.
-	context func(*Context)
+	// targets that the signal needs.
+	targets []policy.Target
 	// sample sets the sample of a week, keeping all else.
 	sample func(w *goodhartv1.Week, n int64)
 	// needsHistory: without what is usual for the subject it says nothing.
@@ -33,9 +35,9 @@ type innocent struct {
 	// others move with the subject; scope is then what is asked.
 	others func(i int) bool
 	scope  string
-	// week changes the subject's firing weeks, context what is declared.
-	week    func(w *goodhartv1.Week, k int)
-	context func(c *Context, week int64)
+	// week changes the subject's firing weeks, declares the policy.
+	week     func(w *goodhartv1.Week, k int)
+	declares func(p *policy.Policy, week int64)
 	// rest changes the weeks of all others, before what the subject had been.
 	rest   func(w *goodhartv1.Week)
 	before func(*SubjectState)
@@ -48,17 +50,15 @@ type innocent struct {
 func (s *scenario) company(t *testing.T) *company {
 	t.Helper()
 	c := newCompany(t)
-	if s.context != nil {
-		s.context(&c.ctx)
-	}
+	c.declares.Targets = slices.Clone(s.targets)
 	c.run(s.history)
 	return c
 }
 
 // fired runs the firing weeks, changed by how.
 func (s *scenario) fired(c *company, how innocent) {
-	if how.context != nil {
-		how.context(&c.ctx, c.week)
+	if how.declares != nil {
+		how.declares(&c.declares, c.week)
 	}
 	if how.before != nil {
 		how.before(&c.state.Subjects[0])
@@ -246,7 +246,7 @@ func (t trial) gate() {
 func (t trial) declared() {
 	s := t.s
 	c := s.company(t.T)
-	s.fired(c, innocent{context: event(OnCall)})
+	s.fired(c, innocent{declares: event(policy.OnCall)})
 	if c.stands(s.code) || len(c.about(s.code, ScopeSelf)) != 0 {
 		t.Error("the person is asked")
 	}
@@ -301,9 +301,11 @@ func (t trial) lookAlike(name string) {
 }
 
 // event declares something about the subject for the firing weeks.
-func event(kind EventKind) func(*Context, int64) {
-	return func(c *Context, week int64) {
-		c.Events = append(c.Events, Event{Kind: kind, From: week, To: week + 30*7*86400_000, Subject: subject})
+func event(kind policy.ContextKind) func(*policy.Policy, int64) {
+	return func(p *policy.Policy, week int64) {
+		p.Context = append(p.Context, policy.Context{
+			Kind: kind, Scope: policy.ScopeSubject, Name: subject, From: policy.Day(week), To: policy.Day(week + 30*window.Week),
+		})
 	}
 }
 

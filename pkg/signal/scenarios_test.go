@@ -3,6 +3,7 @@ package signal
 import (
 	"math"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
@@ -57,9 +58,23 @@ func fireLate(w weekOf, _ int) {
 	w.InputUncachedTokens, w.CacheReadTokens = 60e6, 0
 }
 
-func weeklyTarget(c *Context) {
-	c.Targets = []Target{{ID: "T", Metric: Tokens, Threshold: 40e6, Period: Week, AnnouncedAt: firstWeek}}
+func weeklyTarget() []policy.Target {
+	return []policy.Target{{ID: "T", Metric: policy.Tokens, Threshold: 40e6, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)}}
 }
+
+// registeredSubject is an automation.
+func registeredSubject(p *policy.Policy, _ int64) {
+	p.Automation = []policy.Automation{{ID: "reports", Subject: subject}}
+}
+
+// unconnected leaves most of the team's systems unseen.
+func unconnected(p *policy.Policy, _ int64) {
+	seen := int64(59)
+	p.Teams[0].Connected = &seen
+}
+
+// nearTarget moves the target to what is usual.
+func nearTarget(p *policy.Policy, _ int64) { p.Targets[0].Threshold = 20e6 }
 
 // resample scales a sample and all of its sums.
 func resample(n int64, sample *int64, sums ...*int64) {
@@ -84,8 +99,8 @@ func scenarios() []scenario {
 				"another repository":      {week: onset(func(w weekOf) { w.RepositoryChanged = true })},
 				"retrieval switched on":   version,
 				"compaction switched off": team,
-				"a declared migration":    {context: event(Migration)},
-				"a declared incident":     {context: event(Incident)},
+				"a declared migration":    {declares: event(policy.Migration)},
+				"a declared incident":     {declares: event(policy.Incident)},
 			},
 		},
 		{
@@ -113,9 +128,9 @@ func scenarios() []scenario {
 				}},
 				"one change in many files":    {week: func(w weekOf, _ int) { w.PairRequests, w.RepeatedRequests, w.RepeatedTokens = 2000, 2, 100_000 }},
 				"an evaluation harness or CI": {service: true},
-				"scheduled reports":           {context: func(c *Context, _ int64) { c.Automation = []Automation{{Subject: subject}} }},
+				"scheduled reports":           {declares: registeredSubject},
 				"templates":                   {week: func(w weekOf, _ int) { setUsual(w, goodhartv1.Statistic_STATISTIC_REPEATED, 0.45) }},
-				"a declared migration":        {context: event(Migration)},
+				"a declared migration":        {declares: event(policy.Migration)},
 				"a habit of the team":         team,
 				"a client that resends":       version,
 			},
@@ -161,15 +176,15 @@ func scenarios() []scenario {
 				"or: probability of the period by chance, at most":         {week: func(w weekOf, _ int) { w.Hours, w.PeriodResultant = hoursBitmap(45), 588_000 }},
 			},
 			lookAlikes: map[string]innocent{
-				"a registered automation":         {context: func(c *Context, _ int64) { c.Automation = []Automation{{Subject: subject}} }},
+				"a registered automation":         {declares: registeredSubject},
 				"CI and service accounts":         {service: true},
-				"on-call duty":                    {context: event(OnCall)},
+				"on-call duty":                    {declares: event(policy.OnCall)},
 				"travel":                          {week: func(w weekOf, _ int) { w.TzOffsetMin = -480 }},
 				"a shared or stolen key":          asks,
 				"long batch jobs":                 {week: func(w weekOf, _ int) { w.SinklessCostNanos = w.SessionCostNanos / 4 }},
 				"a change of the client":          version,
 				"a launch of the team":            team,
-				"a declared release or migration": {context: event(Release)},
+				"a declared release or migration": {declares: event(policy.Release)},
 			},
 		},
 		{
@@ -178,19 +193,15 @@ func scenarios() []scenario {
 			below: map[string]innocent{
 				"probability that the rate is at most twice the peers', at most": {week: func(w weekOf, _ int) { w.SinklessSessions = 20 }},
 				"own z of ln cost": {week: func(w weekOf, _ int) { w.CostNanos /= 3 }},
-				"share of the team's systems whose outcomes are seen": {context: func(c *Context, _ int64) {
-					c.Teams["t0"] = Team{Size: 12, Connected: 0.59, ConnectedKnown: true}
-				}},
+				"share of the team's systems whose outcomes are seen": {declares: unconnected},
 				"peers": {rest: func(w weekOf) { w.Tool = "codex" }},
 			},
 			lookAlikes: map[string]innocent{
 				"reading, design, review, learning": {others: many},
-				"incident triage":                   {context: event(Incident)},
-				"outcomes that are not seen": {context: func(c *Context, _ int64) {
-					c.Teams["t0"] = Team{Size: 12, Connected: 0.59, ConnectedKnown: true}
-				}},
-				"a change of the client": version.silent(),
-				"a phase of the team":    team.silent(),
+				"incident triage":                   {declares: event(policy.Incident)},
+				"outcomes that are not seen":        {declares: unconnected},
+				"a change of the client":            version.silent(),
+				"a phase of the team":               team.silent(),
 			},
 		},
 		{
@@ -207,26 +218,26 @@ func scenarios() []scenario {
 			},
 		},
 		{
-			code: "S8", history: 5, weeks: 5, fire: bunched, context: weeklyTarget,
+			code: "S8", history: 5, weeks: 5, fire: bunched, targets: weeklyTarget(),
 			below: map[string]innocent{
 				"periods just above the target": {week: func(w weekOf, k int) {
 					if k == 0 {
 						evenly(w)
 					}
 				}},
-				"probability by chance, at most": {context: func(c *Context, _ int64) { c.Targets[0].Threshold = 20e6 }, week: natural},
+				"probability by chance, at most": {declares: nearTarget, week: natural},
 				"share in the last tenth of the working days": {week: func(w weekOf, _ int) {
 					w.DayTokens[0], w.DayTokens[4] = w.DayTokens[0]+w.DayTokens[4]*2/5, w.DayTokens[4]*3/5
 				}},
 			},
 			lookAlikes: map[string]innocent{
 				"a budget":                        {week: func(w weekOf, _ int) { w.DayTokens[4] -= 2e6 }},
-				"a natural level near the target": {context: func(c *Context, _ int64) { c.Targets[0].Threshold = 20e6 }, week: natural},
+				"a natural level near the target": {declares: nearTarget, week: natural},
 				"a rhythm of the team":            team.silent(),
 			},
 		},
 		{
-			code: "S9", history: 6, weeks: 2, fire: fireLate, context: weeklyTarget,
+			code: "S9", history: 6, weeks: 2, fire: fireLate, targets: weeklyTarget(),
 			sample: func(w weekOf, n int64) { clear(w.DayRequests); w.DayRequests[0], w.DayRequests[4] = n/2, n-n/2 },
 			below: map[string]innocent{
 				"late share": {week: func(w weekOf, _ int) { w.DayTokens[0], w.DayTokens[4] = 24_600_000, 26_400_000 }},
@@ -240,10 +251,10 @@ func scenarios() []scenario {
 			},
 			lookAlikes: map[string]innocent{
 				"the close of a sprint or quarter": team.silent(),
-				"a release":                        {context: event(Release)},
+				"a release":                        {declares: event(policy.Release)},
 				"part-time work":                   {week: func(w weekOf, k int) { evenly(w) }},
 				"a vacation early in the period":   {week: func(w weekOf, _ int) { awayEarly(w) }},
-				"a declared vacation":              {context: event(Vacation)},
+				"a declared vacation":              {declares: event(policy.Vacation)},
 			},
 		},
 		{
@@ -264,7 +275,7 @@ func scenarios() []scenario {
 				"another model":               model,
 				"a change of the client":      version,
 				"a way of the team":           team,
-				"a declared change of models": {context: event(ModelChange)},
+				"a declared change of models": {declares: event(policy.ModelChange)},
 			},
 		},
 		{
@@ -280,7 +291,7 @@ func scenarios() []scenario {
 				"another model":               {week: onset(func(w weekOf) { w.ModelChanged = true })},
 				"idle sessions":               {week: func(w weekOf, _ int) { w.CacheTurnReadTokens, w.CacheTurnInputTokens = 800, 1000 }},
 				"a setting of the team":       team,
-				"a declared change of models": {context: event(ModelChange)},
+				"a declared change of models": {declares: event(policy.ModelChange)},
 			},
 		},
 	}

@@ -1,5 +1,7 @@
 package signal
 
+import "github.com/goodhartlabs/goodhart/pkg/policy"
+
 // State is what a tenant's evaluations remember. Its zero value is the beginning;
 // all of it is plain values in a fixed order, so that it can be saved and
 // restored field by field. Times are ms since the epoch.
@@ -121,8 +123,8 @@ type AdoptionWeek struct {
 type PeriodState struct {
 	// Target that it counts for, empty for none; Period and Metric what is counted.
 	Target string
-	Period Period
-	Metric Metric
+	Period policy.Period
+	Metric policy.Metric
 	// Start of the current period.
 	Start int64
 	// Amount is all of it; Late and Last the parts in its last fifth and tenth of

@@ -3,6 +3,7 @@ package signal
 import (
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -38,7 +39,7 @@ type Point struct {
 	Tenant string
 	// Kind is ScopeTenant, ScopeTeam or ScopeTool, Scope its name.
 	Kind, Scope string
-	Metric      Metric
+	Metric      policy.Metric
 	// Start of the quarter, ms.
 	Start int64
 	// Value and what is usual at this time of day; Score and N are the
@@ -46,18 +47,15 @@ type Point struct {
 	Value, Usual, Score float64
 	N                   int64
 	// At is the watermark, ms.
-	At      int64
-	Context *Context
+	At            int64
+	Policy        *policy.Policy
+	ConfigVersion uint64
 	// Publishable: the scope is large enough to be spoken of.
 	Publishable bool
 }
 
 // Surge opens, updates or resolves the signal of a series.
 func (s *State) Surge(p *Point) (Signal, bool) {
-	ctx := p.Context
-	if ctx == nil {
-		ctx = &Context{}
-	}
 	d, _ := Lookup(codeSurge)
 	st := s.running(codeSurge, p.Kind, p.Scope)
 	out := p.Score >= surgeScore && p.Value > p.Usual && p.N >= d.MinimumN && p.Publishable
@@ -77,31 +75,31 @@ func (s *State) Surge(p *Point) (Signal, bool) {
 		return Signal{}, false
 	}
 	st.Severity = Critical
-	who := actor{}
+	at := policy.Place{}
 	switch p.Kind {
 	case ScopeTeam:
-		st.Team, who.team = p.Scope, p.Scope
+		st.Team, at.Team = p.Scope, p.Scope
 	case ScopeTool:
-		who.tool = p.Scope
+		at.Tool = p.Scope
 	}
-	declared := ctx.declared(who, p.Start, p.Start+quarter, Release, Migration, Incident) != ""
+	declared := declaredAt(p.Policy, at, p.Start, p.Start+quarter, policy.Release, policy.Migration, policy.Incident)
 	if declared {
 		st.Severity = Warning
 	}
 	if out {
 		st.SeenAt = p.Start
-		if p.Metric == Cost {
+		if p.Metric == policy.Cost {
 			st.CostNanos, st.CostKnown = int64(p.Value-p.Usual), true
 		}
 	}
-	return p.signal(&d, st, ctx.Version, []Finding{found(declared), LeftOut, LeftOut}), true
+	return p.signal(&d, st, []Finding{found(declared), LeftOut, LeftOut}), true
 }
 
 const quarter = 15 * window.Minute
 
-func (p *Point) signal(d *Definition, st *Standing, version uint64, findings []Finding) Signal {
+func (p *Point) signal(d *Definition, st *Standing, findings []Finding) Signal {
 	metric, unit, scale := string(p.Metric), string(p.Metric), 1.0
-	if p.Metric == Cost {
+	if p.Metric == policy.Cost {
 		metric, unit, scale = "cost in USD", "USD", 1e-9
 	}
 	at := time.UnixMilli(p.Start).UTC().Format(time.RFC3339)
@@ -121,6 +119,6 @@ func (p *Point) signal(d *Definition, st *Standing, version uint64, findings []F
 	}
 	return Signal{
 		Tenant: p.Tenant, Standing: *st, W: p.At, Title: d.Title, Question: question,
-		Evidence: facts, Formula: d.Formula, ConfigVersion: version,
+		Evidence: facts, Formula: d.Formula, ConfigVersion: p.ConfigVersion,
 	}
 }

@@ -44,7 +44,8 @@ func (f *Fold) cross(m *goodhartv1.Feature, out *machine.Outputs) (reason string
 	}
 	t := f.tenant(m.Tenant)
 	crossing := signal.Crossing{
-		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w, Context: t.context,
+		Tenant: t.name, Subject: m.Subject, Type: m.IdentityType, Guard: m.Guard, At: f.w,
+		Policy: t.policy, ConfigVersion: t.config.GetVersion(),
 	}
 	s, said := t.signals.Cross(&crossing)
 	if said {
@@ -87,7 +88,7 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 	}
 	publishable := t.publishable(week)
 	in := signal.Input{
-		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Context: t.context,
+		Tenant: t.name, WeekStart: week, At: f.w, Subjects: subjects, Policy: t.policy, ConfigVersion: t.config.GetVersion(),
 		MinimumGroup: f.cfg.MinimumGroup, Publishable: publishable,
 	}
 	if f.observer.Week != nil {
@@ -127,63 +128,7 @@ const memory = 28 * window.Week
 
 // configure puts a configuration into force.
 func (t *tenant) configure(config *goodhartv1.Config, p *policy.Policy) {
-	t.config, t.policy, t.context = config, p, contextOf(p, config.Version)
-}
-
-// contextOf is what a policy declares to the signals.
-func contextOf(p *policy.Policy, version uint64) *signal.Context {
-	c := &signal.Context{Version: version, Teams: map[string]signal.Team{}}
-	for _, team := range p.Teams {
-		declared := signal.Team{Size: team.Size}
-		if team.Connected != nil {
-			declared.Connected, declared.ConnectedKnown = float64(*team.Connected)/100, true
-		}
-		c.Teams[team.ID] = declared
-	}
-	for _, a := range p.Automation {
-		if a.Subject != "" || a.Credential != "" {
-			c.Automation = append(c.Automation, signal.Automation{Subject: a.Subject, Credential: a.Credential})
-		}
-	}
-	for _, e := range p.Context {
-		c.Events = append(c.Events, eventOf(&e))
-	}
-	for _, target := range p.Targets {
-		c.Targets = append(c.Targets, targetOf(&target))
-	}
-	for _, d := range p.Disputes {
-		if d.State != policy.DisputeRejected { // a signal whose dispute was rejected stands
-			c.Disputes = append(c.Disputes, signal.Dispute{Signal: d.Signal, Closed: d.State == policy.DisputeAccepted, Until: int64(d.Until)})
-		}
-	}
-	return c
-}
-
-func eventOf(e *policy.Context) signal.Event {
-	event := signal.Event{Kind: signal.EventKind(e.Kind), From: int64(e.From), To: int64(e.To)}
-	switch e.Scope {
-	case policy.ScopeTeam:
-		event.Team = e.Name
-	case policy.ScopeTool:
-		event.Tool = e.Name
-	case policy.ScopeSubject:
-		event.Subject = e.Name
-	case policy.ScopeCredential:
-		event.Credential = e.Name
-	case policy.ScopeTenant:
-	}
-	return event
-}
-
-func targetOf(t *policy.Target) signal.Target {
-	target := signal.Target{
-		ID: t.ID, Metric: signal.Metric(t.Metric), Threshold: float64(t.Threshold), Period: signal.Period(t.Period),
-		AnnouncedAt: int64(t.AnnouncedAt), WithdrawnAt: int64(t.WithdrawnAt), Teams: t.Teams,
-	}
-	if t.Metric == policy.WeeklyUse {
-		target.Threshold /= 1000
-	}
-	return target
+	t.config, t.policy = config, p
 }
 
 // sortWeeks orders weeks for a snapshot: they come in the order of the log, which

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -159,7 +160,7 @@ func savePeriod(p *signal.PeriodState) *goodhartv1.PeriodHistory {
 
 func loadPeriod(m *goodhartv1.PeriodHistory) signal.PeriodState {
 	return signal.PeriodState{
-		Target: m.GetTarget(), Period: signal.Period(m.GetPeriod()), Metric: signal.Metric(m.GetMetric()), Start: m.GetStartMs(),
+		Target: m.GetTarget(), Period: policy.Period(m.GetPeriod()), Metric: policy.Metric(m.GetMetric()), Start: m.GetStartMs(),
 		Amount: m.GetAmount(), Late: m.GetLate(), Last: m.GetLast(), Outcomes: m.GetOutcomes(), LateOutcomes: m.GetLateOutcomes(),
 		Requests: m.GetRequests(), EarlyDays: m.GetEarlyDays(), LateDays: m.GetLateDays(),
 		Closed: each(m.GetClosed(), func(c *goodhartv1.ClosedPeriod) signal.ClosedPeriod {

@@ -47,11 +47,9 @@ type tenant struct {
 	// scopes is sorted by (kind, name).
 	scopes []*scope
 	people map[string]*person
-	// weeks of subjects wait to be judged; policy is the configuration, read, and
-	// context what it declares to the signals, nil without one.
+	// weeks of subjects wait to be judged; policy is the configuration, read.
 	weeks   []signal.Subject
 	signals signal.State
-	context *signal.Context
 	policy  *policy.Policy
 	panel   panel
 }
