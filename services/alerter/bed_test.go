@@ -22,6 +22,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
+	catalogue "github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/kafka"
@@ -81,8 +82,8 @@ func question(id string, rev uint32, status string) *signal {
 		Kind: "signal", Tenant: "acme", ScopeKind: "team", Scope: "platform", Team: "platform", ID: id, Rev: rev,
 		Code: "S1", Title: "Context bloat", Label: "tooling", Severity: "warning", Status: status,
 		OpenedAt: began.UnixMilli(), UpdatedAt: began.Add(time.Duration(rev) * time.Hour).UnixMilli(),
-		Question: "Could the context be <smaller>?", CostAtStakeNanos: &cost,
-		Evidence: []fact{{
+		Question: "Could the context be <smaller>?", CostAtStakeNanos: &cost, Formula: "test/1", ConfigVersion: 1,
+		Evidence: []catalogue.FactRecord{{
 			Fact: "ratio", Statistic: "context to output", Value: &value, Unit: "tokens per token", Threshold: &threshold, N: 120, Window: "7d",
 			LookAlikeChecked: []string{"code review: not seen"},
 		}},
@@ -98,15 +99,9 @@ func (s *signal) with(change func(*signal)) *signal {
 	return s
 }
 
-// record is the whole of a record of goodhart.signals.v1.
+// record is its record of goodhart.signals.v1.
 func record(s *signal) []byte {
-	value, err := json.Marshal(struct {
-		*signal
-
-		W             int64  `json:"w"`
-		Formula       string `json:"formula"`
-		ConfigVersion uint64 `json:"config_version"`
-	}{s, s.UpdatedAt, "test/1", 1})
+	value, err := json.Marshal(s)
 	if err != nil {
 		panic(err)
 	}

@@ -21,40 +21,8 @@ const (
 // critical is the severity that no quiet hours hold.
 const critical = string(catalogue.Critical)
 
-// signal is a revision of a signal, as goodhart.signals.v1 has it. Times are ms
-// since the Unix epoch.
-type signal struct {
-	Kind             string `json:"kind"`
-	Tenant           string `json:"tenant"`
-	ScopeKind        string `json:"scope_kind"`
-	Scope            string `json:"scope"`
-	Team             string `json:"team"`
-	ID               string `json:"signal_id"`
-	Rev              uint32 `json:"rev"`
-	Code             string `json:"code"`
-	Title            string `json:"title"`
-	Label            string `json:"label"`
-	Severity         string `json:"severity"`
-	Status           string `json:"status"`
-	OpenedAt         int64  `json:"opened_at"`
-	UpdatedAt        int64  `json:"updated_at"`
-	ResolvedAt       *int64 `json:"resolved_at"`
-	Question         string `json:"question"`
-	CostAtStakeNanos *int64 `json:"cost_at_stake_nanos"`
-	Evidence         []fact `json:"evidence"`
-}
-
-// fact is one measured fact of the evidence.
-type fact struct {
-	Fact             string   `json:"fact"`
-	Statistic        string   `json:"statistic"`
-	Value            *float64 `json:"value"`
-	Unit             string   `json:"unit"`
-	Threshold        *float64 `json:"threshold"`
-	N                int64    `json:"n"`
-	Window           string   `json:"window"`
-	LookAlikeChecked []string `json:"look_alike_checked"`
-}
+// signal is a revision of a signal, as goodhart.signals.v1 has it.
+type signal catalogue.Record
 
 // Reasons of the alerter's dead letters; the list is fixed.
 const (
@@ -137,32 +105,4 @@ func (s *signal) cost() string {
 		return ""
 	}
 	return fmt.Sprintf("%.2f USD", float64(*s.CostAtStakeNanos)/1e9)
-}
-
-// String is the fact in a line: what was measured, over what, compared with what,
-// and which innocent explanations were looked for.
-func (f *fact) String() string {
-	var b strings.Builder
-	b.WriteString(f.Statistic)
-	b.WriteString(": ")
-	b.WriteString(quantity(f.Value, f.Unit))
-	if f.Threshold != nil {
-		b.WriteString(", asked from " + quantity(f.Threshold, f.Unit))
-	}
-	fmt.Fprintf(&b, " (n = %d", f.N)
-	if f.Window != "" {
-		b.WriteString(", " + f.Window)
-	}
-	b.WriteString(")")
-	if len(f.LookAlikeChecked) > 0 {
-		b.WriteString("; looked for: " + strings.Join(f.LookAlikeChecked, ", "))
-	}
-	return b.String()
-}
-
-func quantity(v *float64, unit string) string {
-	if v == nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(strconv.FormatFloat(*v, 'f', -1, 64) + " " + unit)
 }

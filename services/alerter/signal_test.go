@@ -36,9 +36,9 @@ func TestDecodeCatalogue(t *testing.T) {
 		}
 		resolved, cost, value, threshold := int64(1500), int64(5), 2.5, 1.0
 		want := &signal{
-			Kind: "signal", Tenant: "acme", ScopeKind: "tool", Scope: "ci-agent", Team: "platform", ID: "0123", Rev: 2, Code: d.Code, Title: d.Title,
+			Kind: "signal", Tenant: "acme", W: 7, Formula: d.Formula, ConfigVersion: 3, ScopeKind: "tool", Scope: "ci-agent", Team: "platform", ID: "0123", Rev: 2, Code: d.Code, Title: d.Title,
 			Label: string(d.Label), Severity: "critical", Status: "resolved", OpenedAt: 1000, UpdatedAt: 2000, ResolvedAt: &resolved, Question: d.Question, CostAtStakeNanos: &cost,
-			Evidence: []fact{
+			Evidence: []catalogue.FactRecord{
 				{Fact: "f", Statistic: "rate", Value: &value, Unit: "1/min", Threshold: &threshold, N: 9, Window: "5m", LookAlikeChecked: []string{"release: no"}},
 				{Fact: "g", Statistic: "share", Unit: "1", Window: "7d", LookAlikeChecked: []string{}},
 			},

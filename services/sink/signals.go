@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chsink"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
 )
 
 var (
@@ -14,29 +15,9 @@ var (
 	tableSelf     = chsink.Table{Name: "core.self", Replacing: true}
 )
 
-// life is what a signal and a private question have in common.
-type life struct {
-	Tenant           string          `json:"tenant"`
-	SignalID         string          `json:"signal_id"`
-	Rev              uint32          `json:"rev"`
-	W                int64           `json:"w"`
-	Code             string          `json:"code"`
-	Title            string          `json:"title"`
-	Label            string          `json:"label"`
-	Severity         string          `json:"severity"`
-	Status           string          `json:"status"`
-	OpenedAt         int64           `json:"opened_at"`
-	UpdatedAt        int64           `json:"updated_at"`
-	ResolvedAt       *int64          `json:"resolved_at"`
-	Question         string          `json:"question"`
-	CostAtStakeNanos *int64          `json:"cost_at_stake_nanos"`
-	Evidence         json.RawMessage `json:"evidence"`
-	Formula          string          `json:"formula"`
-	ConfigVersion    uint64          `json:"config_version"`
-}
-
-func (s *life) check() error {
-	if s.SignalID == "" {
+// checkSignal reports what a signal and a private question must have in common.
+func checkSignal(s *signal.Record) error {
+	if s.ID == "" {
 		return &reject{reason: reasonMissing, field: "signal_id", tenant: s.Tenant}
 	}
 	times := []at{{"opened_at", s.OpenedAt}, {"updated_at", s.UpdatedAt}}
@@ -46,7 +27,7 @@ func (s *life) check() error {
 	return timesOf(s.Tenant, times...)
 }
 
-// lifeRows are the columns of a life.
+// lifeRows are the columns that signals and private questions have in common.
 type lifeRows struct {
 	*chsink.Block
 	tenant, code, label, severity, status, formula *chsink.Words
@@ -68,14 +49,14 @@ func newLifeRows(t chsink.Table, o chsink.Origin) lifeRows {
 	}
 }
 
-func (c *lifeRows) addLife(s *life) {
+func (c *lifeRows) addLife(s *signal.Record) {
 	c.tenant.Append(s.Tenant)
 	c.code.Append(s.Code)
 	c.label.Append(s.Label)
 	c.severity.Append(s.Severity)
 	c.status.Append(s.Status)
 	c.formula.Append(s.Formula)
-	c.id.Append(s.SignalID)
+	c.id.Append(s.ID)
 	c.title.Append(s.Title)
 	c.question.Append(s.Question)
 	c.rev.Append(s.Rev)
@@ -110,44 +91,21 @@ func (d *signals) Decode(rec *kgo.Record) error {
 	if rec.Value == nil {
 		return nil // a tombstone of the compacted topic
 	}
-	s, err := object[struct {
-		life
-		ScopeKind string `json:"scope_kind"`
-		Scope     string `json:"scope"`
-		Team      string `json:"team"`
-	}](rec.Value)
+	s, err := object[signal.Record](rec.Value)
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := checkSignal(&s); err != nil {
 		return err
 	}
-	var list []fact
-	if len(s.Evidence) > 0 {
-		if list, err = object[[]fact](s.Evidence); err != nil {
-			return err
-		}
-	}
-	for i := range list {
-		d.evidence.add(&s.life, s.Team, &list[i])
+	for i := range s.Evidence {
+		d.evidence.add(&s, &s.Evidence[i])
 	}
 	d.scopeKind.Append(s.ScopeKind)
 	d.scope.Append(s.Scope)
 	d.team.Append(s.Team)
-	d.addLife(&s.life)
+	d.addLife(&s)
 	return nil
-}
-
-// fact is one item of evidence.
-type fact struct {
-	Fact             string   `json:"fact"`
-	Statistic        string   `json:"statistic"`
-	Value            *float64 `json:"value"`
-	Unit             string   `json:"unit"`
-	Threshold        *float64 `json:"threshold"`
-	N                int64    `json:"n"`
-	Window           string   `json:"window"`
-	LookAlikeChecked []string `json:"look_alike_checked"`
 }
 
 // evidenceRows fills core.signal_evidence.
@@ -171,14 +129,14 @@ func newEvidenceRows(o chsink.Origin) *evidenceRows {
 	}
 }
 
-func (c *evidenceRows) add(s *life, team string, f *fact) {
+func (c *evidenceRows) add(s *signal.Record, f *signal.FactRecord) {
 	c.tenant.Append(s.Tenant)
 	c.fact.Append(f.Fact)
-	c.team.Append(team)
+	c.team.Append(s.Team)
 	c.statistic.Append(f.Statistic)
 	c.unit.Append(f.Unit)
 	c.window.Append(f.Window)
-	c.id.Append(s.SignalID)
+	c.id.Append(s.ID)
 	c.rev.Append(s.Rev)
 	c.value.Append(f.Value)
 	c.threshold.Append(f.Threshold)
@@ -209,8 +167,9 @@ func (d *self) Blocks() []*chsink.Block { return []*chsink.Block{d.Block} }
 // Decode implements chsink.Decoder.
 func (d *self) Decode(rec *kgo.Record) error {
 	s, err := object[struct {
-		life
-		Subject string `json:"subject"`
+		signal.Record
+
+		Evidence json.RawMessage `json:"evidence"`
 	}](rec.Value)
 	if err != nil {
 		return err
@@ -218,7 +177,7 @@ func (d *self) Decode(rec *kgo.Record) error {
 	if s.Subject == "" {
 		return &reject{reason: reasonMissing, field: "subject", tenant: s.Tenant}
 	}
-	if err := s.check(); err != nil {
+	if err := checkSignal(&s.Record); err != nil {
 		return err
 	}
 	d.subject.Append(s.Subject)
@@ -227,6 +186,6 @@ func (d *self) Decode(rec *kgo.Record) error {
 		evidence = string(s.Evidence)
 	}
 	d.evidence.Append(evidence)
-	d.addLife(&s.life)
+	d.addLife(&s.Record)
 	return nil
 }
