@@ -18,9 +18,24 @@ func nameModel(u *goodhartv1.Usage, book *price.Book) (known bool) {
 	return known
 }
 
-// setCost gives a usage its one cost and the basis of it, in this order: billed
-// by the source, estimated by the book, reported by the source, unpriced.
+// setCost gives a usage its one cost and the basis of it, and what it costs at
+// constant price where that is another.
 func setCost(e *goodhartv1.Event, book *price.Book) {
+	u := e.Usage
+	asked := toPrice(u) // before the tier that was applied replaces the one asked for
+	chooseCost(e, book)
+	u.BaseCostNanos = nil
+	if u.CostNanos == nil || !countsKnown(u) {
+		return
+	}
+	if first, ok := book.FirstCost(u.Model, u.ProviderName, asked); ok && first.Nanos != *u.CostNanos {
+		u.BaseCostNanos = &first.Nanos
+	}
+}
+
+// chooseCost takes the cost, in this order: billed by the source, estimated by
+// the book, reported by the source, unpriced.
+func chooseCost(e *goodhartv1.Event, book *price.Book) {
 	u := e.Usage
 	known := nameModel(u, book)
 	at := time.UnixMilli(e.TimeMs)

@@ -3,6 +3,8 @@ package event_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/price"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -78,6 +80,48 @@ func TestCostHasOneBasis(t *testing.T) {
 		}
 		if (u.PriceVersion != "") != (c.basis == estimated) {
 			t.Errorf("%s: price version %q", name, u.PriceVersion)
+		}
+	}
+}
+
+// A usage says what it would have cost at the first price that is known of its
+// model, where that is another: whatever its cost rests on.
+func TestCostAtConstantPrice(t *testing.T) {
+	rates := func(usd price.USD) map[string]price.Rates {
+		r := price.Rates{Input: &usd, Output: &usd}
+		long := r
+		long.Input = new(2 * usd)
+		r.Long = &price.LongContext{Threshold: 150, Rates: long}
+		return map[string]price.Rates{price.TierStandard: r}
+	}
+	book, err := price.New(price.File{Version: "1", Models: []price.Model{{Name: "m", Periods: []price.Period{
+		{From: "2020-02-01", Source: "x", Tiers: rates(4e6)}, // listed last first
+		{From: "2020-01-01", To: "2020-02-01", Source: "x", Tiers: rates(10e6)},
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change     func(u *goodhartv1.Usage)
+		cost, base *int64
+	}{
+		"after a cut":        {func(*goodhartv1.Usage) {}, p[int64](440_000), p[int64](1_100_000)},
+		"a long context":     {func(u *goodhartv1.Usage) { u.InputUncachedTokens = p[int64](200) }, p[int64](1_640_000), p[int64](4_100_000)},
+		"billed at the same": {func(u *goodhartv1.Usage) { u.CostNanos, u.CostBasis = p[int64](1_100_000), billed }, p[int64](1_100_000), nil},
+		"billed":             {func(u *goodhartv1.Usage) { u.CostNanos, u.CostBasis = p[int64](42), billed }, p[int64](42), p[int64](1_100_000)},
+		"output unknown": {func(u *goodhartv1.Usage) {
+			u.OutputTokens, u.ReportedCostNanos = nil, p[int64](7)
+		}, p[int64](7), nil},
+		"unpriced":           {func(u *goodhartv1.Usage) { u.RequestModel = "x" }, nil, nil},
+		"what a source says": {func(u *goodhartv1.Usage) { u.RequestModel, u.BaseCostNanos = "x", p[int64](9) }, nil, nil},
+	} {
+		d := usage(func(d *event.Draft) {
+			d.Event.Usage.RequestModel = "m"
+			c.change(d.Event.Usage)
+		})
+		_, e := stamp(t, event.NewStamper(keys(), book, nil), d, acme())
+		if diff := cmp.Diff([]*int64{c.cost, c.base}, []*int64{e.Usage.CostNanos, e.Usage.BaseCostNanos}); diff != "" {
+			t.Errorf("%s: cost and cost at constant price (-want +got)\n%s", name, diff)
 		}
 	}
 }

@@ -36,6 +36,9 @@ type object struct {
 	source          string
 	identity        goodhartv1.IdentityType
 	value           *int64
+	ticket          string
+	linked          *bool
+	unreviewed      bool
 	day             int64
 	finalisesAt     int64
 	survive         int64

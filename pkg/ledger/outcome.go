@@ -158,7 +158,8 @@ func (c *cause) open(o *object, ev *goodhartv1.Event) {
 	o.outcome, o.tenant, o.object = oc.Kind, ev.Tenant, oc.Object
 	o.subject, o.team, o.role, o.identity = ev.Subject, ev.Team, ev.Role, ev.IdentityType
 	o.repository, o.repositoryClass, o.source = ev.Repository, oc.RepositoryClass, ev.Source
-	o.value = oc.ValueMillipoints
+	o.value, o.ticket, o.linked = oc.ValueMillipoints, ticketOf(oc), oc.EvidenceOfAi
+	o.unreviewed = oc.GetSelfMerged() && oc.GetIndependentApprovals() == 0
 	o.day = floorTo(c.time, dayMs)
 	o.finalisesAt = c.time + c.fold.finaliseAfter
 	if oc.FinalisesAtMs != nil {
@@ -169,6 +170,20 @@ func (c *cause) open(o *object, ev *goodhartv1.Event) {
 	c.transition(o, goodhartv1.TransitionKind_TRANSITION_KIND_MERGED, c.time)
 	c.settle(o, max(c.time, o.undoneAt))
 	c.fold.arm(c.shard, o)
+}
+
+// ticketOf is the object of the ticket that an outcome belongs to: a ticket is its
+// own. What closes several belongs to the first.
+func ticketOf(oc *goodhartv1.Outcome) string {
+	switch oc.Kind {
+	case goodhartv1.OutcomeKind_OUTCOME_KIND_ISSUE_CLOSED, goodhartv1.OutcomeKind_OUTCOME_KIND_TICKET_DONE:
+		return oc.Object
+	default:
+		if len(oc.Closes) > 0 {
+			return oc.Closes[0]
+		}
+		return ""
+	}
 }
 
 // settle makes an object's credit agree with what is known of it, as of the

@@ -43,6 +43,16 @@ func outcomeEvent(t *testing.T, text string) *goodhartv1.Event {
 		case "self":
 			yes := true
 			oc.SelfMerged = &yes
+		case "approvals":
+			n, err := strconv.ParseUint(arg, 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			oc.IndependentApprovals = new(uint32(n))
+		case "ai":
+			oc.EvidenceOfAi = new(arg == "found")
+		case "closes":
+			oc.Closes = strings.Split(arg, ",")
 		case "at":
 			ev.TimeMs = t0 + days(t, arg)
 		case "final":
@@ -288,6 +298,48 @@ func TestTransitionFields(t *testing.T) {
 	slices.Sort(ids)
 	if n := len(slices.Compact(ids)); n != 4 || len(ids[0]) != 16 {
 		t.Errorf("%d distinct transition ids of %d bytes", n, len(ids[0]))
+	}
+}
+
+// What a score needs to know of an object goes with each of its transitions, also
+// after the object was saved and loaded.
+func TestTransitionsSayWhatScoresNeed(t *testing.T) {
+	r := newRig(t)
+	story(t, r, `
+		0d pr_merged P closes=T,U ai=found
+		0d ticket_done T closes=X ai=none
+		0d pr_merged A self
+		0d pr_merged B self approvals=1
+		1d tick`)
+	for i := range r.fold.shards {
+		for name, o := range r.fold.shards[i].objects {
+			r.fold.shards[i].objects[name] = decodeObject(o.encode())
+		}
+	}
+	r.tick(t0 + 30*dayLen)
+	type need struct {
+		object, ticket string
+		linked         *bool
+		unreviewed     bool
+	}
+	var got []need
+	for _, f := range r.take(kindTransition) {
+		tr := f.Transition
+		got = append(got, need{tr.Object, tr.Ticket, tr.Linked, tr.Unreviewed})
+	}
+	slices.SortStableFunc(got, func(a, b need) int { return strings.Compare(a.object, b.object) })
+	want := []need{
+		{"A", "", nil, true},
+		{"A", "", nil, true},
+		{"B", "", nil, false},
+		{"B", "", nil, false},
+		{"P", "T", new(true), false},
+		{"P", "T", new(true), false},
+		{"T", "T", new(false), false},
+		{"T", "T", new(false), false},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(need{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -36,7 +36,7 @@ func newShapes() shapes {
 	rejected := &shape{wire: []byte{u, b, b, v, b, v}}
 	s := shapes{
 		usage: &shape{wire: []byte{
-			u, b, b, b, b, b, v, v, v, v, v, v, v, v, v, b, v, b, v, v, v, b, v, b, v, b, b, v, v, f, f, v, v,
+			u, b, b, b, b, b, v, v, v, v, v, v, v, v, v, b, v, b, v, v, v, b, v, b, v, b, b, v, v, f, f, v, v, v,
 		}},
 		activity: &shape{
 			wire: []byte{u, b, b, b},

@@ -173,6 +173,7 @@ func (o *object) encode() *goodhartv1.LedgerObject {
 		SucceededMs: o.succeeded, FailedMs: o.failed, Sealed: o.sealed,
 		Undone: o.undone, UndoneMs: o.undoneAt, Reverters: o.reverters, Targets: o.targets,
 		KeepUntilMs: o.keepUntil, DueMs: o.due,
+		Ticket: o.ticket, Linked: o.linked, Unreviewed: o.unreviewed,
 	}
 }
 
@@ -186,6 +187,7 @@ func decodeObject(m *goodhartv1.LedgerObject) *object {
 		succeeded: m.SucceededMs, failed: m.FailedMs, sealed: m.Sealed,
 		undone: m.Undone, undoneAt: m.UndoneMs, reverters: m.Reverters, targets: m.Targets,
 		keepUntil: m.KeepUntilMs, due: m.DueMs,
+		ticket: m.Ticket, linked: m.Linked, unreviewed: m.Unreviewed,
 	}
 }
 

@@ -23,6 +23,7 @@ func (c *cause) transition(o *object, kind goodhartv1.TransitionKind, ms int64) 
 		Repository: o.repository, RepositoryClass: o.repositoryClass, Source: o.source,
 		ObjectDayMs: o.day, TimeMs: ms, ValueMillipoints: o.value,
 		TransitionId: transitionID(o.tenant, o.object, ordinal),
+		Ticket:       o.ticket, Linked: o.linked, Unreviewed: o.unreviewed,
 	}
 	switch kind {
 	case goodhartv1.TransitionKind_TRANSITION_KIND_MERGED:

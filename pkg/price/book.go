@@ -1,6 +1,7 @@
 package price
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ type Book struct {
 // entry is one Model, ready for use.
 type entry struct {
 	providers []string
-	periods   []period
+	// periods are sorted by time.
+	periods []period
 }
 
 type period struct {
@@ -144,6 +146,7 @@ func newEntry(at string, m Model) (entry, []error) {
 		errs = append(errs, checkTiers(at, p.Tiers)...)
 		e.periods = append(e.periods, period{from: from, to: to, tiers: p.Tiers})
 	}
+	slices.SortFunc(e.periods, func(a, b period) int { return cmp.Compare(a.from, b.from) })
 	return e, errs
 }
 

@@ -40,6 +40,25 @@ func (b *Book) Cost(model, provider string, u Usage, at time.Time) (Cost, bool) 
 	if p == nil {
 		return Cost{}, false
 	}
+	return p.cost(u)
+}
+
+// FirstCost prices usage of a canonical model at the first prices that the book
+// knows of it and that price the usage, whenever it was: at constant price.
+func (b *Book) FirstCost(model, provider string, u Usage) (Cost, bool) {
+	e := b.entry(model, provider)
+	if e == nil {
+		return Cost{}, false
+	}
+	for i := range e.periods {
+		if cost, ok := e.periods[i].cost(u); ok {
+			return cost, true
+		}
+	}
+	return Cost{}, false
+}
+
+func (p *period) cost(u Usage) (Cost, bool) {
 	tier := u.Tier
 	if tier == "" {
 		tier = TierStandard
@@ -64,19 +83,27 @@ func (b *Book) Has(model, provider string, at time.Time) bool {
 }
 
 func (b *Book) find(model, provider string, at int64) *period {
+	e := b.entry(model, provider)
+	if e == nil {
+		return nil
+	}
+	for i := range e.periods {
+		if p := &e.periods[i]; p.from <= at && at < p.to {
+			return p
+		}
+	}
+	return nil
+}
+
+// entry returns the prices of a model that hold for a provider.
+func (b *Book) entry(model, provider string) *entry {
 	if b == nil {
 		return nil
 	}
-	for _, e := range b.entries[model] {
-		if len(e.providers) > 0 && !slices.Contains(e.providers, provider) {
-			continue
+	for i := range b.entries[model] {
+		if e := &b.entries[model][i]; len(e.providers) == 0 || slices.Contains(e.providers, provider) {
+			return e
 		}
-		for i := range e.periods {
-			if p := &e.periods[i]; p.from <= at && at < p.to {
-				return p
-			}
-		}
-		return nil
 	}
 	return nil
 }

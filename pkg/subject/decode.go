@@ -39,7 +39,7 @@ type usage struct {
 	operation []byte
 	model     []byte
 	// numbers holds the numeric fields by field number, has which are present.
-	numbers [33]int64
+	numbers [34]int64
 	has     uint64
 }
 
@@ -62,6 +62,7 @@ const (
 	targetHash    = 30
 	kappa         = 31
 	sideEffects   = 32
+	baseCost      = 33
 )
 
 // Sets of fields in usage.has.
@@ -86,7 +87,7 @@ const (
 	wantEvent = 1<<7 | 1<<9 | 1<<13 | 1<<14 | 1<<15 | 1<<17 | 1<<18 | 1<<19 | 1<<23 | 1<<24 | 1<<25 | 1<<26 | 1<<40 | 1<<41
 	wantUsage = 1<<1 | 1<<5 | 1<<inputUncached | 1<<cacheRead | 1<<cacheWrite5m | 1<<cacheWrite1h | 1<<cacheWrite |
 		1<<output | 1<<reasoning | 1<<costNanos | 1<<costBasis | 1<<duration | 1<<status | 1<<granularity |
-		1<<newTurn | 1<<newTurnHash | 1<<targetHash | 1<<kappa | 1<<sideEffects
+		1<<newTurn | 1<<newTurnHash | 1<<targetHash | 1<<kappa | 1<<sideEffects | 1<<baseCost
 )
 
 // decode reads a Fact and reports whether it could.

@@ -23,6 +23,7 @@ func (f *Fold) live(s *subject, in *fact, out *machine.Outputs) (reason string) 
 		f.meet(h, in.transition.GetIdentityType(), []byte(in.transition.GetRole()))
 		credit := creditOf(in.transition)
 		h.Credit(&credit, f.w, s.at)
+		f.emitCredit(s, in.transition, out)
 	case in.kind == goodhartv1.FactKind_FACT_KIND_ACTIVITY:
 		f.meet(h, in.identity, in.role)
 		act, ok := in.act()
@@ -90,6 +91,24 @@ func (f *Fold) emitGuards(s *subject, guards []*goodhartv1.Guard, w int64, out *
 		out.Emit(schemas.TopicFeatures, machine.ByKey, f.key, w, m)
 		m.Guard = nil
 	}
+}
+
+// emitCredit states a change of credit at once: it is booked on the day of its
+// object, which no open pane is of.
+func (f *Fold) emitCredit(s *subject, t *goodhartv1.Transition, out *machine.Outputs) {
+	f.stats.Credits++
+	m := f.about(s, goodhartv1.FeatureKind_FEATURE_KIND_CREDIT)
+	m.IdentityType, m.Role = t.GetIdentityType(), t.GetRole()
+	m.Credit = &goodhartv1.OutcomeCredit{
+		Kind: t.GetOutcome(), Team: t.GetTeam(), ObjectDayMs: t.GetObjectDayMs(),
+		Provisional: t.GetProvisionalDelta(), Final: t.GetFinalDelta(),
+		Millipoints: t.ValueMillipoints, Linked: t.Linked, Unreviewed: t.GetUnreviewed(),
+	}
+	if t.GetTicket() != "" {
+		m.Credit.Ticket = max(1, xxhash.Sum64String(t.GetTicket()))
+	}
+	out.Emit(schemas.TopicFeatures, machine.ByKey, f.key, f.w, m)
+	m.Credit = nil
 }
 
 // about is a feature about a subject; f.key is its key.

@@ -176,6 +176,9 @@ func addUsage(c *goodhartv1.Cell, u *usage) {
 	c.OutputTokens += n[output]
 	c.ReasoningTokens += n[reasoning]
 	c.CostNanos += n[costNanos]
+	if u.has&(1<<baseCost) != 0 {
+		c.BaseDifferenceNanos += n[baseCost] - n[costNanos]
+	}
 	if u.has&hasCache != 0 {
 		c.CacheRecords++
 	}

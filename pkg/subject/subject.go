@@ -2,7 +2,7 @@
 // out. It adds up what each subject (a person, a service, a key) did in each
 // minute and says so once the watermark has passed that minute; it keeps the
 // habit of each subject (package habit), states its weeks once they have settled,
-// and a crossing of its rate guards at once.
+// and a crossing of its rate guards or a change of its credit at once.
 //
 // A pane is one minute of one subject, cut by (team, model, tool), in integers
 // that only ever add. It is emitted once when the watermark reaches its end; a
@@ -41,8 +41,9 @@ type Stats struct {
 	Facts int64
 	// Late and Observational facts entered no pane.
 	Late, Observational int64
-	// Panes and Deltas were emitted, and so were Weeks and crossings of Guards.
-	Panes, Deltas, Weeks, Guards int64
+	// Panes and Deltas were emitted, and so were Weeks, crossings of Guards and
+	// changes of Credits.
+	Panes, Deltas, Weeks, Guards, Credits int64
 	// Configs were passed on.
 	Configs int64
 	// Dead records could not be used.

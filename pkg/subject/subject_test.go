@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
@@ -72,7 +73,7 @@ func TestCells(t *testing.T) {
 	full := usageFact("p_a", 0)
 	full.Event.Usage.CacheReadTokens, full.Event.Usage.ReasoningTokens = n(1), n(2)
 	full.Event.Usage.CacheWrite_5MTokens, full.Event.Usage.CacheWrite_1HTokens, full.Event.Usage.CacheWriteTokens = n(3), n(4), n(5)
-	full.Event.Usage.Status = goodhartv1.Status_STATUS_ERROR
+	full.Event.Usage.Status, full.Event.Usage.BaseCostNanos = goodhartv1.Status_STATUS_ERROR, n(130)
 	add(full)
 
 	unknown := usageFact("p_a", 0)
@@ -97,7 +98,8 @@ func TestCells(t *testing.T) {
 	add(activity)
 	add(&goodhartv1.Fact{Kind: goodhartv1.FactKind_FACT_KIND_TRANSITION, Transition: &goodhartv1.Transition{
 		Tenant: "acme", Subject: "p_a", Team: "home", TimeMs: base, ProvisionalDelta: -1, FinalDelta: 1, RevertedDelta: 2, Role: "lead",
-		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_AGENT,
+		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_AGENT, Outcome: goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED,
+		ObjectDayMs: base - 9*window.Day, Ticket: "t", Linked: new(true), Unreviewed: true, ValueMillipoints: n(1500),
 	}})
 	for _, kind := range []goodhartv1.FactKind{
 		goodhartv1.FactKind_FACT_KIND_OUTCOME, goodhartv1.FactKind_FACT_KIND_TICK, goodhartv1.FactKind_FACT_KIND_TALLY,
@@ -113,8 +115,19 @@ func TestCells(t *testing.T) {
 	l.watermark(mnt)
 
 	got := fold(t, l.records)
-	if len(got) != 1 {
-		t.Fatalf("%d features, want 1", len(got))
+	if len(got) != 2 {
+		t.Fatalf("%d features, want 2", len(got))
+	}
+	credit := &goodhartv1.Feature{ // at once, and once
+		Kind: goodhartv1.FeatureKind_FEATURE_KIND_CREDIT, Tenant: "acme", Subject: "p_a", Role: "lead",
+		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_AGENT,
+		Credit: &goodhartv1.OutcomeCredit{
+			Kind: goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED, Team: "home", ObjectDayMs: base - 9*window.Day, Ticket: xxhash.Sum64String("t"),
+			Provisional: -1, Final: 1, Millipoints: n(1500), Linked: new(true), Unreviewed: true,
+		},
+	}
+	if diff := cmp.Diff(credit, got[0].feature, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 	want := &goodhartv1.Feature{
 		Kind: goodhartv1.FeatureKind_FEATURE_KIND_PANE, Tenant: "acme", Subject: "p_a", Role: "lead", PaneStartMs: base,
@@ -122,21 +135,23 @@ func TestCells(t *testing.T) {
 		Cells: []*goodhartv1.Cell{
 			{
 				Team: "web", Model: "opus", Tool: "claude-code", Requests: 4, Records: 5, Errors: 1,
-				InputUncachedTokens: 40, CacheReadTokens: 1, CacheWriteTokens: 12, OutputTokens: 10, ReasoningTokens: 2, CostNanos: 400,
+				InputUncachedTokens: 40, CacheReadTokens: 1, CacheWriteTokens: 12, OutputTokens: 10, ReasoningTokens: 2, CostNanos: 400, BaseDifferenceNanos: 30,
 				UnpricedRequests: 1, UnknownTokenRequests: 2, CacheRecords: 1, ReasoningRecords: 1,
 			},
 			{Team: "web", Tool: "claude-code", Activities: 1},
 			{
 				Team: "home", OutcomesProvisional: -1, OutcomesFinal: 1, OutcomesReverted: 2,
-				Credits: []*goodhartv1.KindCredit{{Provisional: -1, Final: 1, Reverted: 2}},
+				Credits: []*goodhartv1.KindCredit{{
+					Kind: goodhartv1.OutcomeKind_OUTCOME_KIND_PR_MERGED, Provisional: -1, Final: 1, Reverted: 2,
+				}},
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got[0].feature, protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, got[1].feature, protocmp.Transform()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if got[0].key != "acme" {
-		t.Errorf("key %q, want the tenant", got[0].key)
+	if got[0].key != "acme" || got[1].key != "acme" {
+		t.Errorf("keys %q and %q, want the tenant", got[0].key, got[1].key)
 	}
 }
 

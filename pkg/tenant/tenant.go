@@ -175,7 +175,7 @@ func (f *Fold) apply(r *machine.Record, out *machine.Outputs) (reason string) {
 		return "undecodable"
 	}
 	switch m.Kind {
-	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK:
+	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK, goodhartv1.FeatureKind_FEATURE_KIND_CREDIT:
 		return ""
 	case goodhartv1.FeatureKind_FEATURE_KIND_PANE:
 		return f.addFeature(m)

@@ -1065,8 +1065,11 @@ type Usage struct {
 	H64           *uint64 `protobuf:"fixed64,29,opt,name=h64,proto3,oneof" json:"h64,omitempty"`
 	TargetH64     *uint64 `protobuf:"fixed64,30,opt,name=target_h64,json=targetH64,proto3,oneof" json:"target_h64,omitempty"`
 	// Compression ratio of the new turn in parts per million.
-	KappaPpm      *int32 `protobuf:"varint,31,opt,name=kappa_ppm,json=kappaPpm,proto3,oneof" json:"kappa_ppm,omitempty"`
-	SideEffects   *int32 `protobuf:"varint,32,opt,name=side_effects,json=sideEffects,proto3,oneof" json:"side_effects,omitempty"`
+	KappaPpm    *int32 `protobuf:"varint,31,opt,name=kappa_ppm,json=kappaPpm,proto3,oneof" json:"kappa_ppm,omitempty"`
+	SideEffects *int32 `protobuf:"varint,32,opt,name=side_effects,json=sideEffects,proto3,oneof" json:"side_effects,omitempty"`
+	// What the same counts cost at the first price that the price book knows of the
+	// model: a price cut is no efficiency. Absent: as cost_nanos.
+	BaseCostNanos *int64 `protobuf:"varint,33,opt,name=base_cost_nanos,json=baseCostNanos,proto3,oneof" json:"base_cost_nanos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,6 +1324,13 @@ func (x *Usage) GetKappaPpm() int32 {
 func (x *Usage) GetSideEffects() int32 {
 	if x != nil && x.SideEffects != nil {
 		return *x.SideEffects
+	}
+	return 0
+}
+
+func (x *Usage) GetBaseCostNanos() int64 {
+	if x != nil && x.BaseCostNanos != nil {
+		return *x.BaseCostNanos
 	}
 	return 0
 }
@@ -1973,7 +1983,7 @@ const file_goodhart_v1_event_proto_rawDesc = "" +
 	"\x06config\x18+ \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12%\n" +
 	"\x04tick\x18, \x01(\v2\x11.goodhart.v1.TickR\x04tickB\x10\n" +
 	"\x0e_tz_offset_minB\v\n" +
-	"\t_sequence\"\xd1\f\n" +
+	"\t_sequence\"\x92\r\n" +
 	"\x05Usage\x12%\n" +
 	"\x0eoperation_name\x18\x01 \x01(\tR\roperationName\x12#\n" +
 	"\rprovider_name\x18\x02 \x01(\tR\fproviderName\x12#\n" +
@@ -2015,7 +2025,8 @@ const file_goodhart_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"target_h64\x18\x1e \x01(\x06H\x0fR\ttargetH64\x88\x01\x01\x12 \n" +
 	"\tkappa_ppm\x18\x1f \x01(\x05H\x10R\bkappaPpm\x88\x01\x01\x12&\n" +
-	"\fside_effects\x18  \x01(\x05H\x11R\vsideEffects\x88\x01\x01B\x18\n" +
+	"\fside_effects\x18  \x01(\x05H\x11R\vsideEffects\x88\x01\x01\x12+\n" +
+	"\x0fbase_cost_nanos\x18! \x01(\x03H\x12R\rbaseCostNanos\x88\x01\x01B\x18\n" +
 	"\x16_input_uncached_tokensB\x14\n" +
 	"\x12_cache_read_tokensB\x18\n" +
 	"\x16_cache_write_5m_tokensB\x18\n" +
@@ -2036,7 +2047,8 @@ const file_goodhart_v1_event_proto_rawDesc = "" +
 	"\v_target_h64B\f\n" +
 	"\n" +
 	"_kappa_ppmB\x0f\n" +
-	"\r_side_effects\"y\n" +
+	"\r_side_effectsB\x12\n" +
+	"\x10_base_cost_nanos\"y\n" +
 	"\bActivity\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12-\n" +
 	"\anumbers\x18\x02 \x03(\v2\x13.goodhart.v1.NumberR\anumbers\x12*\n" +

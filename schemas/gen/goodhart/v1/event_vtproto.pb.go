@@ -361,6 +361,13 @@ func (m *Usage) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.BaseCostNanos != nil {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(*m.BaseCostNanos))
+		i--
+		dAtA[i] = 0x2
+		i--
+		dAtA[i] = 0x88
+	}
 	if m.SideEffects != nil {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(*m.SideEffects))
 		i--
@@ -1359,6 +1366,9 @@ func (m *Usage) SizeVT() (n int) {
 	}
 	if m.SideEffects != nil {
 		n += 2 + protohelpers.SizeOfVarint(uint64(*m.SideEffects))
+	}
+	if m.BaseCostNanos != nil {
+		n += 2 + protohelpers.SizeOfVarint(uint64(*m.BaseCostNanos))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3387,6 +3397,26 @@ func (m *Usage) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.SideEffects = &v
+		case 33:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BaseCostNanos", wireType)
+			}
+			var v int64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.BaseCostNanos = &v
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6725,6 +6755,26 @@ func (m *Usage) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.SideEffects = &v
+		case 33:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BaseCostNanos", wireType)
+			}
+			var v int64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.BaseCostNanos = &v
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

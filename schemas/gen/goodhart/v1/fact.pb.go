@@ -310,8 +310,16 @@ type Transition struct {
 	RevertedDelta    int32        `protobuf:"zigzag32,16,opt,name=reverted_delta,json=revertedDelta,proto3" json:"reverted_delta,omitempty"`
 	ValueMillipoints *int64       `protobuf:"varint,17,opt,name=value_millipoints,json=valueMillipoints,proto3,oneof" json:"value_millipoints,omitempty"`
 	IdentityType     IdentityType `protobuf:"varint,18,opt,name=identity_type,json=identityType,proto3,enum=goodhart.v1.IdentityType" json:"identity_type,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Object of the ticket that the object belongs to: itself, if it is one, else
+	// the first that it closes; empty for none.
+	Ticket string `protobuf:"bytes,19,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// The source found evidence of AI in it, or looked and found none; absent where
+	// it does not look.
+	Linked *bool `protobuf:"varint,20,opt,name=linked,proto3,oneof" json:"linked,omitempty"`
+	// Merged by its author, and approved by nobody as far as is known.
+	Unreviewed    bool `protobuf:"varint,21,opt,name=unreviewed,proto3" json:"unreviewed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Transition) Reset() {
@@ -470,6 +478,27 @@ func (x *Transition) GetIdentityType() IdentityType {
 	return IdentityType_IDENTITY_TYPE_UNSPECIFIED
 }
 
+func (x *Transition) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *Transition) GetLinked() bool {
+	if x != nil && x.Linked != nil {
+		return *x.Linked
+	}
+	return false
+}
+
+func (x *Transition) GetUnreviewed() bool {
+	if x != nil {
+		return x.Unreviewed
+	}
+	return false
+}
+
 // Tally is an additive count of the ledger by source and hour of acceptance
 // (Event.received_ms). held falls again when a held record is released.
 type Tally struct {
@@ -601,7 +630,7 @@ const file_goodhart_v1_fact_proto_rawDesc = "" +
 	"\n" +
 	"transition\x18\v \x01(\v2\x17.goodhart.v1.TransitionR\n" +
 	"transition\x12(\n" +
-	"\x05tally\x18\f \x01(\v2\x12.goodhart.v1.TallyR\x05tally\"\xa5\x05\n" +
+	"\x05tally\x18\f \x01(\v2\x12.goodhart.v1.TallyR\x05tally\"\x85\x06\n" +
 	"\n" +
 	"Transition\x12/\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1b.goodhart.v1.TransitionKindR\x04kind\x122\n" +
@@ -625,8 +654,14 @@ const file_goodhart_v1_fact_proto_rawDesc = "" +
 	"finalDelta\x12%\n" +
 	"\x0ereverted_delta\x18\x10 \x01(\x11R\rrevertedDelta\x120\n" +
 	"\x11value_millipoints\x18\x11 \x01(\x03H\x00R\x10valueMillipoints\x88\x01\x01\x12>\n" +
-	"\ridentity_type\x18\x12 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityTypeB\x14\n" +
-	"\x12_value_millipoints\"\xf3\x01\n" +
+	"\ridentity_type\x18\x12 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x16\n" +
+	"\x06ticket\x18\x13 \x01(\tR\x06ticket\x12\x1b\n" +
+	"\x06linked\x18\x14 \x01(\bH\x01R\x06linked\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"unreviewed\x18\x15 \x01(\bR\n" +
+	"unreviewedB\x14\n" +
+	"\x12_value_millipointsB\t\n" +
+	"\a_linked\"\xf3\x01\n" +
 	"\x05Tally\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x17\n" +

@@ -37,6 +37,8 @@ const (
 	FeatureKind_FEATURE_KIND_WEEK FeatureKind = 4
 	// A rate of one subject crossed what is usual for it, or fell back.
 	FeatureKind_FEATURE_KIND_GUARD FeatureKind = 5
+	// The credit of one outcome of the subject changed.
+	FeatureKind_FEATURE_KIND_CREDIT FeatureKind = 6
 )
 
 // Enum value maps for FeatureKind.
@@ -48,6 +50,7 @@ var (
 		3: "FEATURE_KIND_CONFIG",
 		4: "FEATURE_KIND_WEEK",
 		5: "FEATURE_KIND_GUARD",
+		6: "FEATURE_KIND_CREDIT",
 	}
 	FeatureKind_value = map[string]int32{
 		"FEATURE_KIND_UNSPECIFIED": 0,
@@ -56,6 +59,7 @@ var (
 		"FEATURE_KIND_CONFIG":      3,
 		"FEATURE_KIND_WEEK":        4,
 		"FEATURE_KIND_GUARD":       5,
+		"FEATURE_KIND_CREDIT":      6,
 	}
 )
 
@@ -243,11 +247,12 @@ type Feature struct {
 	// Start of the one-minute pane.
 	PaneStartMs int64 `protobuf:"varint,9,opt,name=pane_start_ms,json=paneStartMs,proto3" json:"pane_start_ms,omitempty"`
 	// The pane had been emitted before; this adds to it.
-	Delta         bool    `protobuf:"varint,10,opt,name=delta,proto3" json:"delta,omitempty"`
-	Cells         []*Cell `protobuf:"bytes,11,rep,name=cells,proto3" json:"cells,omitempty"`
-	Config        *Config `protobuf:"bytes,12,opt,name=config,proto3" json:"config,omitempty"`
-	Week          *Week   `protobuf:"bytes,13,opt,name=week,proto3" json:"week,omitempty"`
-	Guard         *Guard  `protobuf:"bytes,14,opt,name=guard,proto3" json:"guard,omitempty"`
+	Delta         bool           `protobuf:"varint,10,opt,name=delta,proto3" json:"delta,omitempty"`
+	Cells         []*Cell        `protobuf:"bytes,11,rep,name=cells,proto3" json:"cells,omitempty"`
+	Config        *Config        `protobuf:"bytes,12,opt,name=config,proto3" json:"config,omitempty"`
+	Week          *Week          `protobuf:"bytes,13,opt,name=week,proto3" json:"week,omitempty"`
+	Guard         *Guard         `protobuf:"bytes,14,opt,name=guard,proto3" json:"guard,omitempty"`
+	Credit        *OutcomeCredit `protobuf:"bytes,15,opt,name=credit,proto3" json:"credit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +385,127 @@ func (x *Feature) GetGuard() *Guard {
 	return nil
 }
 
+func (x *Feature) GetCredit() *OutcomeCredit {
+	if x != nil {
+		return x.Credit
+	}
+	return nil
+}
+
+// OutcomeCredit is a change of credit of one outcome, booked on the day of its
+// object. Feature.subject is its author, Feature.role the author's.
+type OutcomeCredit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  OutcomeKind            `protobuf:"varint,1,opt,name=kind,proto3,enum=goodhart.v1.OutcomeKind" json:"kind,omitempty"`
+	Team  string                 `protobuf:"bytes,2,opt,name=team,proto3" json:"team,omitempty"`
+	// UTC midnight of the day the object was merged (done, deployed).
+	ObjectDayMs int64 `protobuf:"varint,3,opt,name=object_day_ms,json=objectDayMs,proto3" json:"object_day_ms,omitempty"`
+	// Hash of the ticket that it belongs to; 0 for none.
+	Ticket      uint64 `protobuf:"fixed64,4,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Provisional int32  `protobuf:"zigzag32,5,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	Final       int32  `protobuf:"zigzag32,6,opt,name=final,proto3" json:"final,omitempty"`
+	// What its source says it is worth, thousandths of a point.
+	Millipoints *int64 `protobuf:"varint,7,opt,name=millipoints,proto3,oneof" json:"millipoints,omitempty"`
+	// As in Transition.
+	Linked        *bool `protobuf:"varint,8,opt,name=linked,proto3,oneof" json:"linked,omitempty"`
+	Unreviewed    bool  `protobuf:"varint,9,opt,name=unreviewed,proto3" json:"unreviewed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutcomeCredit) Reset() {
+	*x = OutcomeCredit{}
+	mi := &file_goodhart_v1_feature_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutcomeCredit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutcomeCredit) ProtoMessage() {}
+
+func (x *OutcomeCredit) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_feature_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutcomeCredit.ProtoReflect.Descriptor instead.
+func (*OutcomeCredit) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *OutcomeCredit) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *OutcomeCredit) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *OutcomeCredit) GetObjectDayMs() int64 {
+	if x != nil {
+		return x.ObjectDayMs
+	}
+	return 0
+}
+
+func (x *OutcomeCredit) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
+}
+
+func (x *OutcomeCredit) GetProvisional() int32 {
+	if x != nil {
+		return x.Provisional
+	}
+	return 0
+}
+
+func (x *OutcomeCredit) GetFinal() int32 {
+	if x != nil {
+		return x.Final
+	}
+	return 0
+}
+
+func (x *OutcomeCredit) GetMillipoints() int64 {
+	if x != nil && x.Millipoints != nil {
+		return *x.Millipoints
+	}
+	return 0
+}
+
+func (x *OutcomeCredit) GetLinked() bool {
+	if x != nil && x.Linked != nil {
+		return *x.Linked
+	}
+	return false
+}
+
+func (x *OutcomeCredit) GetUnreviewed() bool {
+	if x != nil {
+		return x.Unreviewed
+	}
+	return false
+}
+
 // Cell is what a subject did in a pane for one (team, model, tool); every field
 // is additive. Outcome cells have no model and no tool.
 type Cell struct {
@@ -409,14 +535,16 @@ type Cell struct {
 	CacheRecords     int64 `protobuf:"varint,19,opt,name=cache_records,json=cacheRecords,proto3" json:"cache_records,omitempty"`
 	ReasoningRecords int64 `protobuf:"varint,20,opt,name=reasoning_records,json=reasoningRecords,proto3" json:"reasoning_records,omitempty"`
 	// The three outcome counts by kind, in order of first appearance.
-	Credits       []*KindCredit `protobuf:"bytes,21,rep,name=credits,proto3" json:"credits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Credits []*KindCredit `protobuf:"bytes,21,rep,name=credits,proto3" json:"credits,omitempty"`
+	// Cost at constant price (Usage.base_cost_nanos), less cost_nanos.
+	BaseDifferenceNanos int64 `protobuf:"zigzag64,22,opt,name=base_difference_nanos,json=baseDifferenceNanos,proto3" json:"base_difference_nanos,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[1]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +556,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[1]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +569,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{1}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Cell) GetTeam() string {
@@ -591,6 +719,13 @@ func (x *Cell) GetCredits() []*KindCredit {
 	return nil
 }
 
+func (x *Cell) GetBaseDifferenceNanos() int64 {
+	if x != nil {
+		return x.BaseDifferenceNanos
+	}
+	return 0
+}
+
 // KindCredit is change of credit of one kind of outcome.
 type KindCredit struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -608,7 +743,7 @@ type KindCredit struct {
 
 func (x *KindCredit) Reset() {
 	*x = KindCredit{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +755,7 @@ func (x *KindCredit) String() string {
 func (*KindCredit) ProtoMessage() {}
 
 func (x *KindCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[2]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +768,7 @@ func (x *KindCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KindCredit.ProtoReflect.Descriptor instead.
 func (*KindCredit) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{2}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *KindCredit) GetKind() OutcomeKind {
@@ -802,7 +937,7 @@ type Week struct {
 
 func (x *Week) Reset() {
 	*x = Week{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -814,7 +949,7 @@ func (x *Week) String() string {
 func (*Week) ProtoMessage() {}
 
 func (x *Week) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[3]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -827,7 +962,7 @@ func (x *Week) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Week.ProtoReflect.Descriptor instead.
 func (*Week) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{3}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Week) GetWeekStartMs() int64 {
@@ -1347,7 +1482,7 @@ type Repeat struct {
 
 func (x *Repeat) Reset() {
 	*x = Repeat{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1494,7 @@ func (x *Repeat) String() string {
 func (*Repeat) ProtoMessage() {}
 
 func (x *Repeat) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[4]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1507,7 @@ func (x *Repeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Repeat.ProtoReflect.Descriptor instead.
 func (*Repeat) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Repeat) GetHash() uint32 {
@@ -1416,7 +1551,7 @@ type ModelUse struct {
 
 func (x *ModelUse) Reset() {
 	*x = ModelUse{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1563,7 @@ func (x *ModelUse) String() string {
 func (*ModelUse) ProtoMessage() {}
 
 func (x *ModelUse) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[5]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1576,7 @@ func (x *ModelUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModelUse.ProtoReflect.Descriptor instead.
 func (*ModelUse) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ModelUse) GetModel() string {
@@ -1487,7 +1622,7 @@ type Baseline struct {
 
 func (x *Baseline) Reset() {
 	*x = Baseline{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1634,7 @@ func (x *Baseline) String() string {
 func (*Baseline) ProtoMessage() {}
 
 func (x *Baseline) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[6]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +1647,7 @@ func (x *Baseline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Baseline.ProtoReflect.Descriptor instead.
 func (*Baseline) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Baseline) GetStatistic() Statistic {
@@ -1570,7 +1705,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1717,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_feature_proto_msgTypes[7]
+	mi := &file_goodhart_v1_feature_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1730,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{7}
+	return file_goodhart_v1_feature_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Guard) GetMetric() GuardMetric {
@@ -1686,7 +1821,7 @@ var File_goodhart_v1_feature_proto protoreflect.FileDescriptor
 
 const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\n" +
-	"\x19goodhart/v1/feature.proto\x12\vgoodhart.v1\x1a\x17goodhart/v1/event.proto\"\xcc\x03\n" +
+	"\x19goodhart/v1/feature.proto\x12\vgoodhart.v1\x1a\x17goodhart/v1/event.proto\"\x80\x04\n" +
 	"\aFeature\x12\f\n" +
 	"\x01w\x18\x01 \x01(\x03R\x01w\x12\f\n" +
 	"\x01p\x18\x02 \x01(\rR\x01p\x12\x10\n" +
@@ -1702,7 +1837,22 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x05cells\x18\v \x03(\v2\x11.goodhart.v1.CellR\x05cells\x12+\n" +
 	"\x06config\x18\f \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12%\n" +
 	"\x04week\x18\r \x01(\v2\x11.goodhart.v1.WeekR\x04week\x12(\n" +
-	"\x05guard\x18\x0e \x01(\v2\x12.goodhart.v1.GuardR\x05guard\"\x9e\x06\n" +
+	"\x05guard\x18\x0e \x01(\v2\x12.goodhart.v1.GuardR\x05guard\x122\n" +
+	"\x06credit\x18\x0f \x01(\v2\x1a.goodhart.v1.OutcomeCreditR\x06credit\"\xc4\x02\n" +
+	"\rOutcomeCredit\x12,\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x18.goodhart.v1.OutcomeKindR\x04kind\x12\x12\n" +
+	"\x04team\x18\x02 \x01(\tR\x04team\x12\"\n" +
+	"\robject_day_ms\x18\x03 \x01(\x03R\vobjectDayMs\x12\x16\n" +
+	"\x06ticket\x18\x04 \x01(\x06R\x06ticket\x12 \n" +
+	"\vprovisional\x18\x05 \x01(\x11R\vprovisional\x12\x14\n" +
+	"\x05final\x18\x06 \x01(\x11R\x05final\x12%\n" +
+	"\vmillipoints\x18\a \x01(\x03H\x00R\vmillipoints\x88\x01\x01\x12\x1b\n" +
+	"\x06linked\x18\b \x01(\bH\x01R\x06linked\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"unreviewed\x18\t \x01(\bR\n" +
+	"unreviewedB\x0e\n" +
+	"\f_millipointsB\t\n" +
+	"\a_linked\"\xd2\x06\n" +
 	"\x04Cell\x12\x12\n" +
 	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n" +
@@ -1728,7 +1878,8 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\arecords\x18\x12 \x01(\x03R\arecords\x12#\n" +
 	"\rcache_records\x18\x13 \x01(\x03R\fcacheRecords\x12+\n" +
 	"\x11reasoning_records\x18\x14 \x01(\x03R\x10reasoningRecords\x121\n" +
-	"\acredits\x18\x15 \x03(\v2\x17.goodhart.v1.KindCreditR\acredits\"\xc8\x01\n" +
+	"\acredits\x18\x15 \x03(\v2\x17.goodhart.v1.KindCreditR\acredits\x122\n" +
+	"\x15base_difference_nanos\x18\x16 \x01(\x12R\x13baseDifferenceNanos\"\xc8\x01\n" +
 	"\n" +
 	"KindCredit\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.goodhart.v1.OutcomeKindR\x04kind\x12 \n" +
@@ -1851,14 +2002,15 @@ const file_goodhart_v1_feature_proto_rawDesc = "" +
 	"\x05model\x18\v \x01(\tR\x05model\x12\x1e\n" +
 	"\n" +
 	"credential\x18\f \x01(\tR\n" +
-	"credential*\xa6\x01\n" +
+	"credential*\xbf\x01\n" +
 	"\vFeatureKind\x12\x1c\n" +
 	"\x18FEATURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FEATURE_KIND_WATERMARK\x10\x01\x12\x15\n" +
 	"\x11FEATURE_KIND_PANE\x10\x02\x12\x17\n" +
 	"\x13FEATURE_KIND_CONFIG\x10\x03\x12\x15\n" +
 	"\x11FEATURE_KIND_WEEK\x10\x04\x12\x16\n" +
-	"\x12FEATURE_KIND_GUARD\x10\x05*\x9f\x02\n" +
+	"\x12FEATURE_KIND_GUARD\x10\x05\x12\x17\n" +
+	"\x13FEATURE_KIND_CREDIT\x10\x06*\x9f\x02\n" +
 	"\tStatistic\x12\x19\n" +
 	"\x15STATISTIC_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10STATISTIC_TOKENS\x10\x01\x12\x12\n" +
@@ -1892,43 +2044,46 @@ func file_goodhart_v1_feature_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_feature_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_goodhart_v1_feature_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_goodhart_v1_feature_proto_goTypes = []any{
-	(FeatureKind)(0),   // 0: goodhart.v1.FeatureKind
-	(Statistic)(0),     // 1: goodhart.v1.Statistic
-	(GuardMetric)(0),   // 2: goodhart.v1.GuardMetric
-	(*Feature)(nil),    // 3: goodhart.v1.Feature
-	(*Cell)(nil),       // 4: goodhart.v1.Cell
-	(*KindCredit)(nil), // 5: goodhart.v1.KindCredit
-	(*Week)(nil),       // 6: goodhart.v1.Week
-	(*Repeat)(nil),     // 7: goodhart.v1.Repeat
-	(*ModelUse)(nil),   // 8: goodhart.v1.ModelUse
-	(*Baseline)(nil),   // 9: goodhart.v1.Baseline
-	(*Guard)(nil),      // 10: goodhart.v1.Guard
-	(IdentityType)(0),  // 11: goodhart.v1.IdentityType
-	(*Config)(nil),     // 12: goodhart.v1.Config
-	(OutcomeKind)(0),   // 13: goodhart.v1.OutcomeKind
+	(FeatureKind)(0),      // 0: goodhart.v1.FeatureKind
+	(Statistic)(0),        // 1: goodhart.v1.Statistic
+	(GuardMetric)(0),      // 2: goodhart.v1.GuardMetric
+	(*Feature)(nil),       // 3: goodhart.v1.Feature
+	(*OutcomeCredit)(nil), // 4: goodhart.v1.OutcomeCredit
+	(*Cell)(nil),          // 5: goodhart.v1.Cell
+	(*KindCredit)(nil),    // 6: goodhart.v1.KindCredit
+	(*Week)(nil),          // 7: goodhart.v1.Week
+	(*Repeat)(nil),        // 8: goodhart.v1.Repeat
+	(*ModelUse)(nil),      // 9: goodhart.v1.ModelUse
+	(*Baseline)(nil),      // 10: goodhart.v1.Baseline
+	(*Guard)(nil),         // 11: goodhart.v1.Guard
+	(IdentityType)(0),     // 12: goodhart.v1.IdentityType
+	(*Config)(nil),        // 13: goodhart.v1.Config
+	(OutcomeKind)(0),      // 14: goodhart.v1.OutcomeKind
 }
 var file_goodhart_v1_feature_proto_depIdxs = []int32{
 	0,  // 0: goodhart.v1.Feature.kind:type_name -> goodhart.v1.FeatureKind
-	11, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
-	4,  // 2: goodhart.v1.Feature.cells:type_name -> goodhart.v1.Cell
-	12, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
-	6,  // 4: goodhart.v1.Feature.week:type_name -> goodhart.v1.Week
-	10, // 5: goodhart.v1.Feature.guard:type_name -> goodhart.v1.Guard
-	5,  // 6: goodhart.v1.Cell.credits:type_name -> goodhart.v1.KindCredit
-	13, // 7: goodhart.v1.KindCredit.kind:type_name -> goodhart.v1.OutcomeKind
-	7,  // 8: goodhart.v1.Week.repeats:type_name -> goodhart.v1.Repeat
-	8,  // 9: goodhart.v1.Week.models:type_name -> goodhart.v1.ModelUse
-	9,  // 10: goodhart.v1.Week.baselines:type_name -> goodhart.v1.Baseline
-	5,  // 11: goodhart.v1.Week.credits:type_name -> goodhart.v1.KindCredit
-	1,  // 12: goodhart.v1.Baseline.statistic:type_name -> goodhart.v1.Statistic
-	2,  // 13: goodhart.v1.Guard.metric:type_name -> goodhart.v1.GuardMetric
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	12, // 1: goodhart.v1.Feature.identity_type:type_name -> goodhart.v1.IdentityType
+	5,  // 2: goodhart.v1.Feature.cells:type_name -> goodhart.v1.Cell
+	13, // 3: goodhart.v1.Feature.config:type_name -> goodhart.v1.Config
+	7,  // 4: goodhart.v1.Feature.week:type_name -> goodhart.v1.Week
+	11, // 5: goodhart.v1.Feature.guard:type_name -> goodhart.v1.Guard
+	4,  // 6: goodhart.v1.Feature.credit:type_name -> goodhart.v1.OutcomeCredit
+	14, // 7: goodhart.v1.OutcomeCredit.kind:type_name -> goodhart.v1.OutcomeKind
+	6,  // 8: goodhart.v1.Cell.credits:type_name -> goodhart.v1.KindCredit
+	14, // 9: goodhart.v1.KindCredit.kind:type_name -> goodhart.v1.OutcomeKind
+	8,  // 10: goodhart.v1.Week.repeats:type_name -> goodhart.v1.Repeat
+	9,  // 11: goodhart.v1.Week.models:type_name -> goodhart.v1.ModelUse
+	10, // 12: goodhart.v1.Week.baselines:type_name -> goodhart.v1.Baseline
+	6,  // 13: goodhart.v1.Week.credits:type_name -> goodhart.v1.KindCredit
+	1,  // 14: goodhart.v1.Baseline.statistic:type_name -> goodhart.v1.Statistic
+	2,  // 15: goodhart.v1.Guard.metric:type_name -> goodhart.v1.GuardMetric
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_feature_proto_init() }
@@ -1937,13 +2092,14 @@ func file_goodhart_v1_feature_proto_init() {
 		return
 	}
 	file_goodhart_v1_event_proto_init()
+	file_goodhart_v1_feature_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_feature_proto_rawDesc), len(file_goodhart_v1_feature_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

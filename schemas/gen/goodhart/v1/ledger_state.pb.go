@@ -551,8 +551,12 @@ type LedgerObject struct {
 	Reverters []uint64 `protobuf:"fixed64,24,rep,packed,name=reverters,proto3" json:"reverters,omitempty"`
 	Targets   []uint64 `protobuf:"fixed64,25,rep,packed,name=targets,proto3" json:"targets,omitempty"`
 	// Watermark until which it is kept, and at which its timer fires.
-	KeepUntilMs   int64 `protobuf:"varint,26,opt,name=keep_until_ms,json=keepUntilMs,proto3" json:"keep_until_ms,omitempty"`
-	DueMs         int64 `protobuf:"varint,27,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
+	KeepUntilMs int64 `protobuf:"varint,26,opt,name=keep_until_ms,json=keepUntilMs,proto3" json:"keep_until_ms,omitempty"`
+	DueMs       int64 `protobuf:"varint,27,opt,name=due_ms,json=dueMs,proto3" json:"due_ms,omitempty"`
+	// As in Transition.
+	Ticket        string `protobuf:"bytes,28,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	Linked        *bool  `protobuf:"varint,29,opt,name=linked,proto3,oneof" json:"linked,omitempty"`
+	Unreviewed    bool   `protobuf:"varint,30,opt,name=unreviewed,proto3" json:"unreviewed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -776,6 +780,27 @@ func (x *LedgerObject) GetDueMs() int64 {
 	return 0
 }
 
+func (x *LedgerObject) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *LedgerObject) GetLinked() bool {
+	if x != nil && x.Linked != nil {
+		return *x.Linked
+	}
+	return false
+}
+
+func (x *LedgerObject) GetUnreviewed() bool {
+	if x != nil {
+		return x.Unreviewed
+	}
+	return false
+}
+
 var File_goodhart_v1_ledger_state_proto protoreflect.FileDescriptor
 
 const file_goodhart_v1_ledger_state_proto_rawDesc = "" +
@@ -819,7 +844,7 @@ const file_goodhart_v1_ledger_state_proto_rawDesc = "" +
 	"LedgerHeld\x12\x1f\n" +
 	"\vaccepted_ms\x18\x01 \x01(\x03R\n" +
 	"acceptedMs\x12\x14\n" +
-	"\x05event\x18\x02 \x01(\fR\x05event\"\x82\a\n" +
+	"\x05event\x18\x02 \x01(\fR\x05event\"\xe2\a\n" +
 	"\fLedgerObject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x14\n" +
 	"\x05names\x18\x02 \x03(\x06R\x05names\x12.\n" +
@@ -851,8 +876,14 @@ const file_goodhart_v1_ledger_state_proto_rawDesc = "" +
 	"\treverters\x18\x18 \x03(\x06R\treverters\x12\x18\n" +
 	"\atargets\x18\x19 \x03(\x06R\atargets\x12\"\n" +
 	"\rkeep_until_ms\x18\x1a \x01(\x03R\vkeepUntilMs\x12\x15\n" +
-	"\x06due_ms\x18\x1b \x01(\x03R\x05dueMsB\x14\n" +
-	"\x12_value_millipoints*\x95\x01\n" +
+	"\x06due_ms\x18\x1b \x01(\x03R\x05dueMs\x12\x16\n" +
+	"\x06ticket\x18\x1c \x01(\tR\x06ticket\x12\x1b\n" +
+	"\x06linked\x18\x1d \x01(\bH\x01R\x06linked\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"unreviewed\x18\x1e \x01(\bR\n" +
+	"unreviewedB\x14\n" +
+	"\x12_value_millipointsB\t\n" +
+	"\a_linked*\x95\x01\n" +
 	"\vCreditState\x12\x1c\n" +
 	"\x18CREDIT_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CREDIT_STATE_PROVISIONAL\x10\x01\x12\x16\n" +
