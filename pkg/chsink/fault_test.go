@@ -199,20 +199,9 @@ func TestBadRecordsAmongGoodOnes(t *testing.T) {
 // letters reads the dead-letter topic.
 func (b *bed) letters() []string {
 	b.tb.Helper()
-	ends, err := kadm.NewClient(b.client).ListEndOffsets(context.Background(), deadTopic)
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	end, _ := ends.Lookup(deadTopic, 0)
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.kafka.Addrs...), kgo.ConsumeTopics(deadTopic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	defer cl.Close()
 	var out []string
-	for int64(len(out)) < end.Offset {
-		cl.PollFetches(context.Background()).EachRecord(func(r *kgo.Record) { out = append(out, string(r.Value)) })
+	for _, r := range b.kafka.Records(b.tb, deadTopic) {
+		out = append(out, string(r.Value))
 	}
 	return out
 }
@@ -222,7 +211,7 @@ func (b *bed) letters() []string {
 func TestRangeWaitsForItsDeadLetters(t *testing.T) {
 	each(t, 1, func(b *bed) {
 		t := b.tb
-		b.limitDeadLetters("10")
+		b.kafka.LimitMessages(t, deadTopic, 10)
 		b.produce(0, month(0, "ann"))
 		b.produceRaw(0, []byte("{"))
 		s := b.start(b.config("a"))
@@ -230,7 +219,7 @@ func TestRangeWaitsForItsDeadLetters(t *testing.T) {
 		if at, metadata := b.committed(0); at > 0 {
 			t.Errorf("offset %d %q is committed before the dead letter is acknowledged", at, metadata)
 		}
-		b.limitDeadLetters("1000000")
+		b.kafka.LimitMessages(t, deadTopic, 1_000_000)
 		b.untilDone(0, 2)
 		s.stop()
 		if diff := cmp.Diff(exact(1, 0), b.totals()); diff != "" {
@@ -240,19 +229,6 @@ func TestRangeWaitsForItsDeadLetters(t *testing.T) {
 			t.Errorf("dead letters %q", got)
 		}
 	})
-}
-
-// limitDeadLetters sets the size above which the broker refuses a dead letter.
-func (b *bed) limitDeadLetters(bytes string) {
-	b.tb.Helper()
-	responses, err := kadm.NewClient(b.client).AlterTopicConfigs(context.Background(),
-		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &bytes}}, deadTopic)
-	if err == nil {
-		_, err = responses.On(deadTopic, func(r *kadm.AlterConfigsResponse) error { return r.Err })
-	}
-	if err != nil {
-		b.tb.Fatal(err)
-	}
 }
 
 // A record that may not have a dead letter, because it is one, is counted and

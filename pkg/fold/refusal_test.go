@@ -1,7 +1,6 @@
 package fold
 
 import (
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -31,14 +29,10 @@ type shouter struct {
 func (s shouter) Step(r *machine.Record, out *machine.Outputs) {
 	s.counter.Step(r, out)
 	if string(r.Key) == "key-loud" {
-		out.EmitBytes("mid", machine.ByKey, r.Key, s.w, noise(s.size), nil)
+		shout := make([]byte, s.size)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(shout) // never fails
+		out.EmitBytes("mid", machine.ByKey, r.Key, s.w, shout, nil)
 	}
-}
-
-func noise(size int) []byte {
-	b := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // never fails
-	return b
 }
 
 func shouting(size int) func(*Config) {
@@ -89,35 +83,6 @@ func TestOutputTooLarge(t *testing.T) {
 	})
 }
 
-// limit sets how large records of a topic may be, and waits until the leaders of
-// all its partitions obey: they hear of it some time after the answer.
-func (b *bed) limit(t *testing.T, topic string, bytes int) {
-	t.Helper()
-	set := []kadm.AlterConfig{{Name: "max.message.bytes", Value: kadm.StringPtr(strconv.Itoa(bytes))}}
-	if _, err := b.adm.AlterTopicConfigs(t.Context(), set, topic); err != nil {
-		t.Fatal(err)
-	}
-	cl := b.Client(t, kgo.TransactionalID("limit"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	accepted := func(partition int32, size int) bool {
-		if err := cl.BeginTransaction(); err != nil {
-			t.Fatal(err)
-		}
-		err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: partition, Value: noise(size)}).FirstErr()
-		if err != nil && !errors.Is(err, kerr.MessageTooLarge) {
-			t.Fatal(err)
-		}
-		if err := cl.EndTransaction(t.Context(), kgo.TryAbort); err != nil {
-			t.Fatal(err)
-		}
-		return err == nil
-	}
-	for p := range int32(partitions) {
-		ktest.Eventually(t, "the leader of a partition obeys the limit", func() bool {
-			return accepted(p, bytes*9/10) && !accepted(p, bytes*11/10)
-		})
-	}
-}
-
 // A record that the brokers refuse for good stops its partition, commits nothing
 // of what it came from although the client would, and leaves the others working.
 // Once the operator has mended the refusal a restart goes on where it stopped.
@@ -132,7 +97,7 @@ func TestRefusedRecordStopsItsPartition(t *testing.T) {
 
 	ktest.Each(t, func(t *testing.T, c *ktest.Cluster) {
 		b := newBed(t, c)
-		b.limit(t, "mid", limit)
+		b.LimitMessages(t, "mid", limit)
 		records, _ := loud(5, n, 100)
 		reg := prometheus.NewRegistry()
 		p := b.start(t, "a", machine.Shards, func(cfg *Config) {
@@ -171,7 +136,7 @@ func TestRefusedRecordStopsItsPartition(t *testing.T) {
 			t.Errorf("the sick partition committed offset %d, past the record at %d whose output was refused", at.At, records[100].Offset)
 		}
 
-		b.limit(t, "mid", 1<<20)
+		b.LimitMessages(t, "mid", 1<<20)
 		p = b.start(t, "a", machine.Shards, shouting(2*limit))
 		gotMid, _ := b.finish(t)
 		p.stop(t)
