@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
 
 func TestEveryInsertCarriesItsSettings(t *testing.T) {
@@ -211,7 +213,7 @@ func (b *bed) letters() []string {
 func TestRangeWaitsForItsDeadLetters(t *testing.T) {
 	each(t, 1, func(b *bed) {
 		t := b.tb
-		b.kafka.LimitMessages(t, deadTopic, 10)
+		b.kafka.LimitMessages(t, deadTopic, ktest.SmallestLimit)
 		b.produce(0, month(0, "ann"))
 		b.produceRaw(0, []byte("{"))
 		s := b.start(b.config("a"))

@@ -14,14 +14,21 @@ import (
 // batchOverhead is more than a batch of one record takes beside its value, bytes.
 const batchOverhead = 200
 
+// SmallestLimit leaves room for the markers of transactions, 78 bytes: one that
+// cannot be written keeps its transaction open for ever.
+const SmallestLimit = 80
+
 // LimitMessages sets the largest batch of a topic, in bytes, and returns once the
 // leaders of all its partitions obey: they hear of it some time after the answer.
 // They are asked in transactions that are aborted.
 func (c *Cluster) LimitMessages(tb testing.TB, topic string, bytes int) {
 	tb.Helper()
+	if bytes < SmallestLimit {
+		tb.Fatalf("a limit of %d bytes: must be at least %d", bytes, SmallestLimit)
+	}
 	value := strconv.Itoa(bytes)
 	cl := c.Client(tb, kgo.TransactionalID("limit "+topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(int32(bytes+2*batchOverhead))) // else the client refuses
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(int32(bytes+1<<10))) // else the client refuses
 	adm := kadm.NewClient(cl)
 	answers, err := adm.AlterTopicConfigs(tb.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &value}}, topic)
 	if err == nil {
