@@ -72,8 +72,8 @@ func views(t *testing.T) []schema.Table {
 			found = append(found, table)
 		}
 	}
-	if len(found) != 12 {
-		t.Fatalf("%d views, want 12", len(found))
+	if len(found) != 14 {
+		t.Fatalf("%d views, want 14", len(found))
 	}
 	return found
 }
@@ -258,9 +258,30 @@ func TestJudgementViews(t *testing.T) {
 		('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'), ('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'),
 		('acme','s2',0,'f','tiny','share',0.5,'1',NULL,9,'{0}','{0}')`)) // w counts for the retention
 	assertRows(t, conn, "signal_id, rev, fact, value, threshold, n", "goodhart.signal_evidence", `s1 0 f 0.5 \N 9`)
-	run(t, conn, dated(`INSERT INTO core.kpi_health (tenant, target, scope_kind, scope, week_start, rev, elasticity, excess_cost_nanos, verdict, reasons) VALUES
-		('acme','t','tenant','','{0}',0,0.3,NULL,'healthy',[]), ('acme','t','tenant','','{0}',1,NULL,1000000000,'insufficient data',['few weeks']), ('acme','t','team','tiny','{0}',0,1,1,'watch',[])`))
-	assertRows(t, conn, "week, target, scope_kind, team, elasticity, excess_cost_usd, rev, length(reasons)", "goodhart.kpi_health", `{0} t tenant \N \N 1 1 1`)
+	run(t, conn, dated(`INSERT INTO core.kpi_health (tenant, target, scope_kind, scope, week_start, rev, elasticity, excess_cost_nanos, verdict, reasons, compared_from, compared_to) VALUES
+		('acme','t','tenant','','{0}',0,0.3,NULL,'healthy',[],'{0}','{7}'), ('acme','t','tenant','','{0}',1,NULL,1000000000,'insufficient data',['few weeks'],NULL,NULL),
+		('acme','t','team','tiny','{0}',0,1,1,'watch',[],NULL,NULL), ('acme','t','team','pay','{0}',0,1,1,'watch',[],'{0}','{7}')`))
+	assertRows(t, conn, "week, target, scope_kind, team, elasticity, excess_cost_usd, rev, length(reasons), compared_from, compared_to", "goodhart.kpi_health",
+		`{0} t team pay 1 0.000000001 0 0 {0} {7}`,
+		`{0} t tenant \N \N 1 1 1 \N \N`,
+	)
+	run(t, conn, dated(`INSERT INTO core.kpi_checks (tenant, target, scope_kind, scope, week_start, check_name, rev, place, value, lo, hi, n, placebo, z, alarm, contribution, reason, verdict) VALUES
+		('acme','t','tenant','','{0}','elasticity',0,0,0.3,0.2,0.4,200,0.3,-1,0,'none','','healthy'),
+		('acme','t','tenant','','{0}','elasticity',1,0,NULL,NULL,NULL,3,NULL,NULL,0,'none','units','insufficient data'),
+		('acme','t','tenant','','{0}','bunching',0,3,2.5,NULL,NULL,90,0.1,4,1,'adversarial','','watch'),
+		('acme','t','team','tiny','{0}','bunching',0,3,2.5,NULL,NULL,90,0.1,4,1,'adversarial','','watch'),
+		('acme','t','team','pay','{0}','bunching',0,3,2,NULL,NULL,90,0.1,4,1,'adversarial','','watch')`))
+	assertRows(t, conn, "check_name, team, place, known, value, lo, n, placebo, z, alarm, contribution, reason, verdict, rev", "goodhart.kpi_checks",
+		`bunching \N 3 1 2.5 \N 90 0.1 4 1 adversarial  watch 0`,
+		`bunching pay 3 1 2 \N 90 0.1 4 1 adversarial  watch 0`,
+		`elasticity \N 0 0 \N \N 3 \N \N 0 none units insufficient`+"\u00a0"+`data 1`,
+	)
+	run(t, conn, dated(`INSERT INTO core.signal_coverage (tenant, code, week_start, rev, title, subjects, known, measured, records, known_records) VALUES
+		('acme','S4','{0}',0,'Padding',60,40,30,24000,800), ('acme','S4','{0}',1,'Padding',60,40,30,24000,1200), ('acme','S13','{0}',0,'Adoption',0,0,0,0,0)`))
+	assertRows(t, conn, "code, subjects, known, measured, known_records, round(known_share, 3), measured_share, record_share, rev", "goodhart.signal_coverage",
+		`S13 0 0 0 0 \N \N \N 0`,
+		`S4 60 40 30 1200 0.667 0.5 0.05 1`,
+	)
 	run(t, conn, `INSERT INTO core.prices (provider, model, token_class, tier, valid_from, valid_to, nanos_per_million, source, book_version, loaded_at) VALUES
 		('','opus','output','standard','2026-01-01',NULL,75000000000,'x','1','2026-01-01 00:00:00'),
 		('','gone','output','standard','2026-01-01',NULL,1,'x','1','2026-01-01 00:00:00'),

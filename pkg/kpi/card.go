@@ -84,6 +84,27 @@ func Assess(in *Input) Card {
 // primary is the check that says whether outcomes still follow tokens.
 const primary = "elasticity"
 
+// What a check can contribute to a verdict.
+const (
+	contributesNothing     = "none"
+	contributesWatch       = "watch"
+	contributesAdversarial = "adversarial"
+	contributesDecoupling  = "decoupling"
+)
+
+// contribution is what the check says for the verdict.
+func (r *Result) contribution() string {
+	switch {
+	case !r.Alarm:
+		return contributesNothing
+	case r.Name == primary:
+		return contributesDecoupling
+	case r.Adversarial:
+		return contributesAdversarial
+	}
+	return contributesWatch
+}
+
 // verdict judges results; the first of the reasons weighs most.
 func verdict(results []Result) (Verdict, []string) {
 	var reasons []string
@@ -92,12 +113,17 @@ func verdict(results []Result) (Verdict, []string) {
 	for i := range results {
 		r := &results[i]
 		if r.Name == primary {
-			known, decoupled, lacking = r.Known, r.Alarm, r.Reason
+			known, lacking = r.Known, r.Reason
 		}
-		if r.Alarm {
-			adversarial = adversarial || r.Adversarial
-			reasons = append(reasons, r.Name)
+		switch r.contribution() {
+		case contributesNothing:
+			continue
+		case contributesDecoupling:
+			decoupled = true
+		case contributesAdversarial:
+			adversarial = true
 		}
+		reasons = append(reasons, r.Name)
 	}
 	switch {
 	case decoupled && adversarial:
@@ -187,5 +213,6 @@ func (r *Result) appendJSON(dst []byte) []byte {
 	o.Bool("alarm", r.Alarm)
 	o.String("reason", r.Reason)
 	o.String("formula", r.Formula)
+	o.String("contribution", r.contribution())
 	return o.Close()
 }

@@ -125,7 +125,7 @@ func TestAppendJSON(t *testing.T) {
 		Verdict: Watch, Reasons: []string{"bunching"}, ConfigVersion: 7,
 		Results: []Result{
 			{Check{Name: "elasticity", Formula: "elasticity/1"}, Finding{N: 12, Reason: ReasonUnits}},
-			{Check{Name: "bunching", Formula: "bunching/1"}, Finding{Value: 2.0 / 3, Known: true, N: 40, Z: 3, ZKnown: true, Alarm: true}},
+			{Check{Name: "bunching", Adversarial: true, Formula: "bunching/1"}, Finding{Value: 2.0 / 3, Known: true, N: 40, Z: 3, ZKnown: true, Alarm: true}},
 		},
 	}
 	want := `{"kind":"kpi_health","tenant":"acme","target":"tokens-a-week","scope_kind":"team","scope":"payments",` +
@@ -133,8 +133,8 @@ func TestAppendJSON(t *testing.T) {
 		`"elasticity":null,"elasticity_lo":null,"elasticity_hi":null,"bunching":0.666667,"concentration":null,"signalled_share":null,` +
 		`"excess_share":null,"excess_share_lo":null,"excess_share_hi":null,"excess_cost_nanos":null,"placebo_excess":null,` +
 		`"verdict":"watch","reasons":["bunching"],"formula":"card/1","config_version":7,"compared_from":null,"compared_to":null,` +
-		`"checks":[{"check":"elasticity","value":null,"lo":null,"hi":null,"n":12,"placebo":null,"z":null,"alarm":false,"reason":"units","formula":"elasticity/1"},` +
-		`{"check":"bunching","value":0.666667,"lo":null,"hi":null,"n":40,"placebo":null,"z":3,"alarm":true,"reason":"","formula":"bunching/1"}]}`
+		`"checks":[{"check":"elasticity","value":null,"lo":null,"hi":null,"n":12,"placebo":null,"z":null,"alarm":false,"reason":"units","formula":"elasticity/1","contribution":"none"},` +
+		`{"check":"bunching","value":0.666667,"lo":null,"hi":null,"n":40,"placebo":null,"z":3,"alarm":true,"reason":"","formula":"bunching/1","contribution":"adversarial"}]}`
 	if got := string(c.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

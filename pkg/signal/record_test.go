@@ -270,3 +270,54 @@ func TestDocs(t *testing.T) {
 		t.Errorf("%q in the document", word)
 	}
 }
+
+// The coverage of every code is valid against the schema, its fields in the
+// schema's order, and says what a source did not supply.
+func TestCoverageRecord(t *testing.T) {
+	c := newCompany(t)
+	c.declares.Targets = adoptionTarget(firstWeek)
+	c.change = func(i int, w *goodhartv1.Week) {
+		if i < 20 {
+			w.DenseTurns = 0
+		}
+	}
+	c.run(1)
+	schema := recordtest.Schema(t, "scores.v1.json")
+	var doc struct {
+		Defs map[string]struct {
+			Properties json.RawMessage `json:"properties"`
+			Required   []string        `json:"required"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(recordtest.File(t, "scores.v1.json"), &doc); err != nil {
+		t.Fatal(err)
+	}
+	shape := doc.Defs[KindCoverage]
+	covered := map[string]bool{}
+	for _, coverage := range c.last.result.Coverage {
+		w := WeekCoverage{Coverage: coverage, Tenant: "acme", WeekStart: firstWeek, W: firstWeek + 10*window.Day, ConfigVersion: 7}
+		body := w.AppendJSON(nil)
+		covered[w.Code] = true
+		value, err := validator.UnmarshalJSON(bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+		if diff := cmp.Diff(recordtest.Fields(t, shape.Properties), recordtest.Fields(t, body)); diff != "" {
+			t.Errorf("fields (-schema +record)\n%s", diff)
+		}
+		if diff := cmp.Diff(recordtest.Fields(t, body), shape.Required); diff != "" {
+			t.Errorf("required (-record +schema)\n%s", diff)
+		}
+		if w.Code == "S4" && !strings.Contains(string(body), `"subjects":60,"known":40,"measured":40,"records":24000,"known_records":800,`) {
+			t.Errorf("%s", body)
+		}
+	}
+	for _, d := range Catalogue() {
+		if covered[d.Code] == (d.Kind == Immediate) {
+			t.Errorf("%s: coverage %v", d.Code, covered[d.Code])
+		}
+	}
+}

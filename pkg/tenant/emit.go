@@ -63,6 +63,19 @@ func (f *Fold) emitGroup(g *score.GroupSize, out *machine.Outputs) {
 	})
 }
 
+// emitCoverage emits what one signal could look at in a week.
+func (f *Fold) emitCoverage(c *signal.WeekCoverage, out *machine.Outputs) {
+	if out.Silent {
+		return
+	}
+	f.emit.body = c.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: signal.TypeCoverage,
+		tenant:    c.Tenant, object: [3]string{signal.KindCoverage, c.Code, window.WeekName(c.WeekStart)},
+		at: c.WeekStart,
+	})
+}
+
 // emitSignal emits a revision of a signal: on self.v1 if it concerns a person.
 func (f *Fold) emitSignal(s *signal.Signal, out *machine.Outputs) {
 	f.stats.Signals++

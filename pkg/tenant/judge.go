@@ -101,6 +101,9 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 	for i := range result.Signals {
 		f.emitSignal(&result.Signals[i], out)
 	}
+	for _, c := range result.Coverage {
+		f.emitCoverage(&signal.WeekCoverage{Coverage: c, Tenant: t.name, WeekStart: week, W: f.w, ConfigVersion: t.config.GetVersion()}, out)
+	}
 	f.emitCards(t, week, publishable, result.Usage, out)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/schemas"
 	"github.com/goodhartlabs/goodhart/services/config"
 )
@@ -26,10 +27,15 @@ func TestScoresBecomeRows(t *testing.T) {
 		People: 3, PeopleKnown: true,
 	}
 	g := score.GroupSize{Tenant: "acme", Team: "platform", Week: "2026-W42", WeekStart: 1_791_763_200_000, People: 3, Reason: score.ReasonSize, Rev: 1, W: moment}
-	b.produce(schemas.TopicScores, 0, r.AppendJSON(nil), g.AppendJSON(nil), []byte(`{"kind":"later","tenant":"acme"}`), []byte(`{`))
+	c := signal.WeekCoverage{
+		Coverage: signal.Coverage{Code: "S4", Subjects: 60, Known: 40, Measured: 30, Records: 24000, KnownRecords: 800},
+		Tenant:   "acme", WeekStart: 1_791_763_200_000, W: moment, ConfigVersion: 3,
+	}
+	b.produce(schemas.TopicScores, 0, r.AppendJSON(nil), g.AppendJSON(nil), c.AppendJSON(nil), []byte(`{"kind":"later","tenant":"acme"}`), []byte(`{`))
 	b.start()
 	b.until("scores", 1)
 	b.until("group_size", 1)
+	b.until("signal_coverage", 1)
 	b.until("dead", 2)
 	if diff := cmp.Diff([]string{
 		`{"scope_kind":"team","scope":"platform","window":"5m","seconds":300,"rev":2,"requests":4,"records":5,"errors":1,"input_uncached_tokens":100,` +
@@ -42,6 +48,11 @@ func TestScoresBecomeRows(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		`{"team":"platform","week_start":"2026-10-12","iso_week":"2026-W42","people":3,"publishable":0,"reason":"group_size","rev":1}`,
 	}, b.query("SELECT team, week_start, iso_week, people, publishable, reason, rev FROM core.group_size SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{
+		`{"code":"S4","title":"Padding","week":"2026-10-12","subjects":60,"known":40,"measured":30,"measured_share":0.5,"rev":0,"config_version":3}`,
+	}, b.query("SELECT code, title, week, subjects, known, measured, measured_share, rev, config_version FROM goodhart.signal_coverage SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -59,14 +70,18 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 	b.produce(schemas.TopicSelf, 0, []byte(`{"kind":"self","subject":"p_1",`+common+`}`), []byte(`{"kind":"self",`+common+`}`))
 	b.produce(schemas.TopicKPI, 0,
 		[]byte(`{"kind":"kpi_health","tenant":"acme","target":"t","scope_kind":"tenant","scope":"","iso_week":"2026-W42","week_start":1791763200000,"rev":0,"w":1,
-			"elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"],"formula":"k/1","config_version":1}`),
-		[]byte(`{"tenant":"acme","week_start":1791763200000}`))
+			"elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"],"formula":"k/1","config_version":1,"compared_from":1791158400000,"compared_to":1792368000000,
+			"checks":[{"check":"elasticity","value":0.1,"lo":null,"hi":null,"n":12,"placebo":null,"z":-2.5,"alarm":true,"reason":"","formula":"e/1","contribution":"decoupling"},
+				{"check":"bunching","value":null,"lo":null,"hi":null,"n":3,"placebo":null,"z":null,"alarm":false,"reason":"users","formula":"b/1","contribution":"none"}]}`),
+		[]byte(`{"tenant":"acme","week_start":1791763200000}`),
+		[]byte(`{"tenant":"acme","target":"t","week_start":1791763200000,"compared_to":-5}`))
 	b.start()
 	b.until("signals", 1)
 	b.until("signal_evidence", 2)
 	b.until("self", 1)
 	b.until("kpi_health", 1)
-	b.until("dead", 3)
+	b.until("kpi_checks", 2)
+	b.until("dead", 4)
 	check := func(want, sql string) {
 		t.Helper()
 		if diff := cmp.Diff(strings.Split(want, "\n"), b.query(sql+" SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
@@ -81,10 +96,15 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 	check(`{"subject":"p_1","items":2,"cost_at_stake_nanos":12}`, "SELECT subject, JSONLength(evidence) AS items, cost_at_stake_nanos FROM core.self")
 	check(`{"target":"t","elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"]}`,
 		"SELECT target, elasticity, elasticity_lo, excess_cost_nanos, verdict, reasons FROM core.kpi_health")
-	check(`{"topic":"goodhart.kpi.v1","reason":"missing","field":"target"}`+"\n"+
+	check(`{"compared_from":"2026-10-05","compared_to":"2026-10-19"}`, "SELECT compared_from, compared_to FROM goodhart.kpi_health")
+	check(`{"check_name":"elasticity","place":0,"known":1,"value":0.1,"n":12,"z":-2.5,"alarm":1,"contribution":"decoupling","reason":"","verdict":"watch"}`+"\n"+
+		`{"check_name":"bunching","place":1,"known":0,"value":null,"n":3,"z":null,"alarm":0,"contribution":"none","reason":"users","verdict":"watch"}`,
+		"SELECT check_name, place, known, value, n, z, alarm, contribution, reason, verdict FROM goodhart.kpi_checks ORDER BY place")
+	check(`{"topic":"goodhart.kpi.v1","reason":"bad_time","field":"compared_to"}`+"\n"+
+		`{"topic":"goodhart.kpi.v1","reason":"missing","field":"target"}`+"\n"+
 		`{"topic":"goodhart.self.v1","reason":"missing","field":"subject"}`+"\n"+
 		`{"topic":"goodhart.signals.v1","reason":"bad_time","field":"opened_at"}`,
-		"SELECT topic, reason, field FROM core.dead ORDER BY topic")
+		"SELECT topic, reason, field FROM core.dead ORDER BY topic, reason")
 }
 
 // A broken dead letter is counted and passed, not buried again.

@@ -6,7 +6,10 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/chsink"
 )
 
-var tableKPI = chsink.Table{Name: "core.kpi_health", Replacing: true}
+var (
+	tableKPI    = chsink.Table{Name: "core.kpi_health", Replacing: true}
+	tableChecks = chsink.Table{Name: "core.kpi_checks", Replacing: true}
+)
 
 // health is a health card of a usage target.
 type health struct {
@@ -32,9 +35,27 @@ type health struct {
 	Reasons         []string `json:"reasons"`
 	Formula         string   `json:"formula"`
 	ConfigVersion   uint64   `json:"config_version"`
+	ComparedFrom    *int64   `json:"compared_from"`
+	ComparedTo      *int64   `json:"compared_to"`
+	Checks          []check  `json:"checks"`
 }
 
-// kpi decodes goodhart.kpi.v1 into core.kpi_health.
+// check is one check of a card.
+type check struct {
+	Check        string   `json:"check"`
+	Value        *float64 `json:"value"`
+	Lo           *float64 `json:"lo"`
+	Hi           *float64 `json:"hi"`
+	N            int64    `json:"n"`
+	Placebo      *float64 `json:"placebo"`
+	Z            *float64 `json:"z"`
+	Alarm        bool     `json:"alarm"`
+	Reason       string   `json:"reason"`
+	Formula      string   `json:"formula"`
+	Contribution string   `json:"contribution"`
+}
+
+// kpi decodes goodhart.kpi.v1 into core.kpi_health and core.kpi_checks.
 type kpi struct {
 	silent
 	*chsink.Block
@@ -46,6 +67,8 @@ type kpi struct {
 	cost                                               *chsink.Nullable[int64]
 	reasons                                            *chsink.Strings
 	config                                             *chsink.Fixed[uint64]
+	comparedFrom, comparedTo                           *chsink.Nullable[int64]
+	checks                                             *checkRows
 }
 
 func newKPI(o chsink.Origin) *kpi {
@@ -54,6 +77,7 @@ func newKPI(o chsink.Origin) *kpi {
 		Block: b, tenant: b.Words("tenant"), target: b.Words("target"), scopeKind: b.Words("scope_kind"), scope: b.Words("scope"),
 		verdict: b.Words("verdict"), formula: b.Words("formula"), weekStart: b.Date("week_start"), rev: b.UInt32("rev"),
 		w: b.Millis("w"), cost: b.NullableInt64("excess_cost_nanos"), reasons: b.Strings("reasons"), config: b.UInt64("config_version"),
+		comparedFrom: b.NullableMillis("compared_from"), comparedTo: b.NullableMillis("compared_to"), checks: newCheckRows(o),
 	}
 	for i, name := range [...]string{
 		"elasticity", "elasticity_lo", "elasticity_hi", "bunching", "concentration", "signalled_share",
@@ -65,7 +89,7 @@ func newKPI(o chsink.Origin) *kpi {
 }
 
 // Blocks implements chsink.Decoder.
-func (d *kpi) Blocks() []*chsink.Block { return []*chsink.Block{d.Block} }
+func (d *kpi) Blocks() []*chsink.Block { return []*chsink.Block{d.Block, d.checks.Block} }
 
 // Decode implements chsink.Decoder.
 func (d *kpi) Decode(rec *kgo.Record) error {
@@ -87,6 +111,19 @@ func (d *kpi) Decode(rec *kgo.Record) error {
 		why.tenant = h.Tenant
 		return why
 	}
+	for _, t := range []struct {
+		field string
+		ms    *int64
+	}{{"compared_from", h.ComparedFrom}, {"compared_to", h.ComparedTo}} {
+		if t.ms != nil && !storable(*t.ms) {
+			why := badTime(t.field, *t.ms)
+			why.tenant = h.Tenant
+			return why
+		}
+	}
+	for i := range h.Checks {
+		d.checks.add(&h, day, i)
+	}
 	d.tenant.Append(h.Tenant)
 	d.target.Append(h.Target)
 	d.scopeKind.Append(h.ScopeKind)
@@ -105,6 +142,8 @@ func (d *kpi) Decode(rec *kgo.Record) error {
 	d.cost.Append(h.ExcessCostNanos)
 	all(d.reasons, h.Reasons)
 	d.config.Append(h.ConfigVersion)
+	d.comparedFrom.Append(h.ComparedFrom)
+	d.comparedTo.Append(h.ComparedTo)
 	d.EndIn(h.WeekStart)
 	return nil
 }

@@ -29,19 +29,23 @@ type silent struct{}
 // Accepted implements chsink.Decoder.
 func (silent) Accepted() []int64 { return nil }
 
-// scores decodes goodhart.scores.v1 into scores and group sizes.
+// scores decodes goodhart.scores.v1 into scores, group sizes and the coverage of
+// signals.
 type scores struct {
 	silent
-	rolling *rollingRows
-	groups  *groupRows
+	rolling  *rollingRows
+	groups   *groupRows
+	coverage *coverageRows
 }
 
 func newScores(o chsink.Origin) *scores {
-	return &scores{rolling: newRollingRows(o), groups: newGroupRows(o)}
+	return &scores{rolling: newRollingRows(o), groups: newGroupRows(o), coverage: newCoverageRows(o)}
 }
 
 // Blocks implements chsink.Decoder.
-func (d *scores) Blocks() []*chsink.Block { return []*chsink.Block{d.rolling.Block, d.groups.Block} }
+func (d *scores) Blocks() []*chsink.Block {
+	return []*chsink.Block{d.rolling.Block, d.groups.Block, d.coverage.Block}
+}
 
 // Decode implements chsink.Decoder.
 func (d *scores) Decode(rec *kgo.Record) error {
@@ -59,6 +63,8 @@ func (d *scores) Decode(rec *kgo.Record) error {
 		return d.rolling.add(rec.Value)
 	case head.Kind == "group_size":
 		return d.groups.add(rec.Value)
+	case head.Kind == "signal_coverage":
+		return d.coverage.add(rec.Value)
 	default:
 		return &reject{reason: reasonUnknownKind, field: "kind", detail: head.Kind, tenant: head.Tenant}
 	}

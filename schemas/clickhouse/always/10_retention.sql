@@ -15,6 +15,8 @@ ALTER TABLE core.scores {{onCluster}} MODIFY TTL
     toDateTime(window_end) + toIntervalDay({{.Retention.Aggregates}}) DELETE WHERE window NOT IN ('5m', '1h');
 ALTER TABLE core.group_size {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
 ALTER TABLE core.kpi_health {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.kpi_checks {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
+ALTER TABLE core.signal_coverage {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
 ALTER TABLE core.signals {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.signal_evidence {{onCluster}} MODIFY TTL toDateTime(w) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.self {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});

@@ -195,7 +195,9 @@ CREATE OR REPLACE VIEW goodhart.kpi_health {{onCluster}}
     reasons Array(String) COMMENT 'What the verdict rests on',
     rev UInt32 COMMENT 'Revision of the week; the newest is shown',
     formula LowCardinality(String) COMMENT 'Version of the formulae',
-    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none',
+    compared_from Nullable(Date) COMMENT 'First day of the weeks since the announcement that are compared with those before it; NULL if there are too few',
+    compared_to Nullable(Date) COMMENT 'Day after the last of those weeks'
 )
 {{definer}} AS
 SELECT
@@ -220,7 +222,9 @@ SELECT
     tupleElement(k.newest, 13) AS reasons,
     k.newest_rev AS rev,
     tupleElement(k.newest, 14) AS formula,
-    tupleElement(k.newest, 15) AS config_version
+    tupleElement(k.newest, 15) AS config_version,
+    toDate(tupleElement(k.newest, 16), 'UTC') AS compared_from,
+    toDate(tupleElement(k.newest, 17), 'UTC') AS compared_to
 FROM
 (
     SELECT
@@ -232,9 +236,121 @@ FROM
         max(r.rev) AS newest_rev,
         argMax((r.elasticity, r.elasticity_lo, r.elasticity_hi, r.bunching, r.concentration, r.signalled_share, r.excess_share,
             r.excess_share_lo, r.excess_share_hi, r.excess_cost_nanos, r.placebo_excess, r.verdict, r.reasons, r.formula,
-            r.config_version), r.rev) AS newest
+            r.config_version, r.compared_from, r.compared_to), r.rev) AS newest
     FROM {{from "kpi_health"}} AS r
     GROUP BY tenant, target, scope_kind, scope, week_start
 ) AS k
 WHERE k.scope_kind != 'team' OR {{published "k.tenant" "k.scope" "k.week_start"}}
 COMMENT 'Does the number still mean anything, and what does chasing it cost';
+
+CREATE OR REPLACE VIEW goodhart.kpi_checks {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    week Date COMMENT 'Monday of the ISO week, UTC',
+    target LowCardinality(String) COMMENT 'Usage target that people are managed by',
+    scope_kind LowCardinality(String) COMMENT 'tenant, team',
+    scope LowCardinality(String) COMMENT 'Which of them; the tenant itself for scope_kind tenant',
+    team LowCardinality(Nullable(String)) COMMENT 'Team that the scope resolves to; NULL for the tenant',
+    check_name LowCardinality(String) COMMENT 'Name of the check, e.g. elasticity; docs/cards.md says what each asks',
+    place UInt16 COMMENT 'Place on the card, from 0: order by it',
+    known UInt8 COMMENT '1: there is an estimate; 0: reason says what is lacking',
+    value Nullable(Float64) COMMENT 'The estimate, in the unit of the check. Not additive',
+    lo Nullable(Float64) COMMENT 'Lower end of its 90 % interval',
+    hi Nullable(Float64) COMMENT 'Upper end of its 90 % interval',
+    n Int64 COMMENT 'Size of the sample it rests on, or would. Not additive',
+    placebo Nullable(Float64) COMMENT 'The same estimate where the target can have had no effect: what it shows without any gaming',
+    z Nullable(Float64) COMMENT 'Distance in standard errors from what is expected without gaming',
+    alarm UInt8 COMMENT '1: it counts against the target',
+    contribution LowCardinality(String) COMMENT 'What it says for the verdict: decoupling and adversarial together make losing meaning, each alone or watch make watch; none',
+    reason LowCardinality(String) COMMENT 'Why the estimate is NULL or cannot raise an alarm, or which series raised it; empty otherwise',
+    verdict LowCardinality(String) COMMENT 'Verdict of the card: healthy, watch, losing meaning, insufficient data',
+    rev UInt32 COMMENT 'Revision of the card; the newest is shown',
+    formula LowCardinality(String) COMMENT 'Version of the arithmetic of the check'
+)
+{{definer}} AS
+SELECT
+    k.tenant AS tenant,
+    k.week_start AS week,
+    k.target AS target,
+    k.scope_kind AS scope_kind,
+    k.scope AS scope,
+    CAST(if(k.scope_kind = 'team', nullIf(k.scope, ''), NULL) AS LowCardinality(Nullable(String))) AS team,
+    k.check_name AS check_name,
+    tupleElement(k.newest, 1) AS place,
+    isNotNull(tupleElement(k.newest, 2)) AS known,
+    tupleElement(k.newest, 2) AS value,
+    tupleElement(k.newest, 3) AS lo,
+    tupleElement(k.newest, 4) AS hi,
+    tupleElement(k.newest, 5) AS n,
+    tupleElement(k.newest, 6) AS placebo,
+    tupleElement(k.newest, 7) AS z,
+    tupleElement(k.newest, 8) AS alarm,
+    tupleElement(k.newest, 9) AS contribution,
+    tupleElement(k.newest, 10) AS reason,
+    tupleElement(k.newest, 11) AS verdict,
+    k.newest_rev AS rev,
+    tupleElement(k.newest, 12) AS formula
+FROM
+(
+    SELECT
+        r.tenant AS tenant,
+        r.target AS target,
+        r.scope_kind AS scope_kind,
+        r.scope AS scope,
+        r.week_start AS week_start,
+        r.check_name AS check_name,
+        max(r.rev) AS newest_rev,
+        argMax((r.place, r.value, r.lo, r.hi, r.n, r.placebo, r.z, r.alarm, r.contribution, r.reason, r.verdict, r.formula), r.rev) AS newest
+    FROM {{from "kpi_checks"}} AS r
+    GROUP BY tenant, target, scope_kind, scope, week_start, check_name
+) AS k
+WHERE k.scope_kind != 'team' OR {{published "k.tenant" "k.scope" "k.week_start"}}
+COMMENT 'Why the card says so: each check of each health card';
+
+CREATE OR REPLACE VIEW goodhart.signal_coverage {{onCluster}}
+(
+    tenant LowCardinality(String) COMMENT 'Tenant',
+    week Date COMMENT 'Monday of the ISO week, UTC',
+    code LowCardinality(String) COMMENT 'Code of the signal, e.g. S2; docs/signals.md says what each needs',
+    title String COMMENT 'What the code means',
+    subjects Int64 COMMENT 'Persons, keys and services of the week that the signal is meant for; of S13 targets for weekly use. Not additive over week',
+    known Int64 COMMENT 'Part of subjects of whom some record says what it needs',
+    measured Int64 COMMENT 'Part of known with a large enough sample and a known habit: only they can be asked about',
+    records Int64 COMMENT 'Records of the subjects that it would look at',
+    known_records Int64 COMMENT 'Part of records that say what it needs',
+    known_share Nullable(Float64) COMMENT 'known of subjects, 0 to 1; NULL without subjects',
+    measured_share Nullable(Float64) COMMENT 'measured of subjects, 0 to 1; NULL without subjects',
+    record_share Nullable(Float64) COMMENT 'known_records of records, 0 to 1; NULL without records',
+    rev UInt32 COMMENT 'Revision; the newest is shown',
+    formula LowCardinality(String) COMMENT 'Version of the arithmetic of the signal',
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+)
+{{definer}} AS
+SELECT
+    c.tenant AS tenant,
+    c.week_start AS week,
+    c.code AS code,
+    tupleElement(c.newest, 1) AS title,
+    tupleElement(c.newest, 2) AS subjects,
+    tupleElement(c.newest, 3) AS known,
+    tupleElement(c.newest, 4) AS measured,
+    tupleElement(c.newest, 5) AS records,
+    tupleElement(c.newest, 6) AS known_records,
+    if(tupleElement(c.newest, 2) = 0, NULL, tupleElement(c.newest, 3) / tupleElement(c.newest, 2)) AS known_share,
+    if(tupleElement(c.newest, 2) = 0, NULL, tupleElement(c.newest, 4) / tupleElement(c.newest, 2)) AS measured_share,
+    if(tupleElement(c.newest, 5) = 0, NULL, tupleElement(c.newest, 6) / tupleElement(c.newest, 5)) AS record_share,
+    c.newest_rev AS rev,
+    tupleElement(c.newest, 7) AS formula,
+    tupleElement(c.newest, 8) AS config_version
+FROM
+(
+    SELECT
+        r.tenant AS tenant,
+        r.week_start AS week_start,
+        r.code AS code,
+        max(r.rev) AS newest_rev,
+        argMax((r.title, r.subjects, r.known, r.measured, r.records, r.known_records, r.formula, r.config_version), r.rev) AS newest
+    FROM {{from "signal_coverage"}} AS r
+    GROUP BY tenant, week_start, code
+) AS c
+COMMENT 'What each signal could look at: silence of one that sees nothing means nothing';

@@ -12,12 +12,12 @@ GRANT {{onCluster}} SELECT ON goodhart.* TO goodhart_reader;
 GRANT {{onCluster}} SELECT ON core.readers TO goodhart_reader;
 
 CREATE ROW POLICY OR REPLACE goodhart_own {{onCluster}} ON core.readers USING user = currentUser() TO goodhart_reader;
-{{range $v := list "usage_hourly" "usage_daily" "outcomes_daily" "efficiency" "signals" "signal_evidence" "kpi_health" "teams"}}
+{{range $v := list "usage_hourly" "usage_daily" "outcomes_daily" "efficiency" "signals" "signal_evidence" "kpi_health" "kpi_checks" "teams"}}
 CREATE ROW POLICY OR REPLACE goodhart_team {{onCluster}} ON goodhart.{{$v}}
 USING tenant {{in}} (SELECT r.tenant FROM core.readers AS r WHERE r.user = currentUser() AND r.team = '')
     OR (tenant, ifNull(team, '')) {{in}} (SELECT r.tenant, r.team FROM core.readers AS r WHERE r.user = currentUser() AND r.team != '')
 TO goodhart_reader;
-{{end}}{{range $v := list "data_quality" "freshness" "prices" "models"}}
+{{end}}{{range $v := list "signal_coverage" "data_quality" "freshness" "prices" "models"}}
 CREATE ROW POLICY OR REPLACE goodhart_tenant {{onCluster}} ON goodhart.{{$v}}
 USING tenant = '*' OR tenant {{in}} (SELECT r.tenant FROM core.readers AS r WHERE r.user = currentUser())
 TO goodhart_reader;
