@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -30,15 +31,16 @@ import (
 	"github.com/goodhartlabs/goodhart/services/simulate"
 )
 
-// The same log under the same record timestamps gives the same bytes: from one
-// processor, from one that is killed and cuts its batches elsewhere, and from two
-// that pass the partitions to and fro.
+// The same log under the same record timestamps, in which the configuration is
+// changed halfway, gives the same bytes: from one processor, from one that is
+// killed and cuts its batches elsewhere, and from two that pass the partitions to
+// and fro.
 func TestByteIdentical(t *testing.T) {
 	if testing.Short() {
 		t.Skip("half a million records: TestProcessorIsDeterministic is the short one")
 	}
 	bin, _ := binaries(t)
-	records := record(t)
+	records := declared(t, record(t))
 	var first *written
 	aborts := 0
 	for _, way := range []struct {
@@ -65,6 +67,8 @@ func TestByteIdentical(t *testing.T) {
 	for what, n := range map[string]int{
 		"duplicates": first.duplicates, "merged": first.merged, "late": first.late, "fast clocks": first.fast,
 		"corrections": first.corrections, "aborts": aborts,
+		"scores of the first configuration": first.configured[1], "scores of the second": first.configured[2],
+		"signals and cards": first.judgements,
 	} {
 		if n == 0 {
 			t.Errorf("%s: 0: the run does not provoke what it should", what)
@@ -84,7 +88,7 @@ func record(t *testing.T) []*kgo.Record {
 		t.Fatal(err)
 	}
 	plan := simulate.Default()
-	plan.Dir, plan.Seed, plan.Events = t.TempDir(), 11, 520_000
+	plan.Dir, plan.Seed, plan.People, plan.Days, plan.Events = t.TempDir(), 11, 120, 28, 520_000
 	if err := simulate.Plan(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +116,39 @@ func record(t *testing.T) []*kgo.Record {
 	if len(records) < 500_000 {
 		t.Fatalf("only %d records", len(records))
 	}
+	return records
+}
+
+// declared puts two versions of a configuration into the log: one at its start,
+// and halfway one in which everything is different that scores, signals and
+// cards rest on.
+func declared(t *testing.T, records []*kgo.Record) []*kgo.Record {
+	t.Helper()
+	key := []byte("demo")
+	p := schemas.Partition(key, recordedCounts.Events)
+	var own []int // places of the records of that partition
+	for i, r := range records {
+		if r.Partition == p {
+			own = append(own, i)
+		}
+	}
+	insert := func(at int, version uint64, document string) {
+		id := sha256.Sum256(fmt.Append(nil, "config|", version))
+		value, err := (&goodhartv1.Event{
+			Kind: goodhartv1.EventKind_EVENT_KIND_CONFIG, Tenant: "demo", Source: "apply", EventId: id[:16], SchemaVersion: 1,
+			Config: &goodhartv1.Config{Version: version, Document: []byte(document)},
+		}).MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = slices.Insert(records, at, &kgo.Record{
+			Topic: schemas.TopicEvents, Partition: p, Key: key, Value: value, Timestamp: records[at].Timestamp,
+		})
+	}
+	announced := records[own[0]].Timestamp.AddDate(0, 0, 7).Format(time.DateOnly)
+	insert(own[len(own)/2], 2, fmt.Sprintf(`{"tenant":"demo","outcomes":[{"kind":"pr_merged","weight":3000}],
+		"targets":[{"id":"tokens","metric":"tokens","threshold":30000000,"period":"week","announced_at":%q}]}`, announced))
+	insert(own[0], 1, fmt.Sprintf(`{"tenant":"demo","targets":[{"id":"use","metric":"weekly_use","threshold":800,"period":"week","announced_at":%q}]}`, announced))
 	return records
 }
 
@@ -270,7 +307,7 @@ func refold(t *testing.T, cluster *ktest.Cluster, bin string, records []*kgo.Rec
 		}
 	})
 	run(f)
-	w := &written{facts: map[string][]string{}, features: map[string][]string{}, scores: map[string][]string{}, signals: map[string][]string{}}
+	w := &written{facts: map[string][]string{}, features: map[string][]string{}, scores: map[string][]string{}, judged: map[string][]string{}}
 	f.drained(schemas.GroupLedger, copied)
 	facts, aborts := contents(t, cluster, schemas.TopicFacts)
 	w.aborts += aborts
@@ -280,11 +317,12 @@ func refold(t *testing.T, cluster *ktest.Cluster, bin string, records []*kgo.Rec
 	f.drained(schemas.GroupTenant, features)
 	scores, aborts := contents(t, cluster, schemas.TopicScores)
 	w.aborts += aborts
-	for _, topic := range []string{schemas.TopicSignals, schemas.TopicSelf} {
-		signals, _ := contents(t, cluster, topic)
-		for _, r := range signals {
+	for _, topic := range []string{schemas.TopicSignals, schemas.TopicSelf, schemas.TopicKPI} {
+		judgements, _ := contents(t, cluster, topic)
+		w.judgements += len(judgements)
+		for _, r := range judgements {
 			part := fmt.Sprint(topic, "/", r.Partition)
-			w.signals[part] = append(w.signals[part], flat(r))
+			w.judged[part] = append(w.judged[part], flat(r))
 		}
 	}
 	for name := range maps.Clone(f.running) {
@@ -318,9 +356,12 @@ func (f *folding) drained(group string, input []*kgo.Record) {
 // written is what the folds wrote.
 type written struct {
 	// facts and features by pair of upstream and own partition, in the order of
-	// seq; scores by partition; signals by topic and partition.
-	facts, features, scores, signals                    map[string][]string
-	duplicates, merged, late, fast, corrections, aborts int
+	// seq; scores by partition; signals, also those of persons, and cards by topic
+	// and partition.
+	facts, features, scores, judged                                 map[string][]string
+	duplicates, merged, late, fast, corrections, aborts, judgements int
+	// configured counts the scores under each version of the configuration.
+	configured [3]int
 }
 
 func (w *written) add(t *testing.T, facts, features, scores []*kgo.Record) {
@@ -345,6 +386,11 @@ func (w *written) add(t *testing.T, facts, features, scores []*kgo.Record) {
 		w.scores[pair] = append(w.scores[pair], flat(r))
 		if bytes.Contains(r.Value, []byte(`"rev":`)) && !bytes.Contains(r.Value, []byte(`"rev":0`)) {
 			w.corrections++
+		}
+		for version := range w.configured {
+			if bytes.Contains(r.Value, fmt.Appendf(nil, `"config_version":%d}`, version)) {
+				w.configured[version]++
+			}
 		}
 	}
 }
@@ -389,7 +435,7 @@ func (w *written) compare(t *testing.T, other *written) {
 	for _, topic := range []struct {
 		name      string
 		want, got map[string][]string
-	}{{"facts", w.facts, other.facts}, {"features", w.features, other.features}, {"scores", w.scores, other.scores}, {"signals", w.signals, other.signals}} {
+	}{{"facts", w.facts, other.facts}, {"features", w.features, other.features}, {"scores", w.scores, other.scores}, {"signals and cards", w.judged, other.judged}} {
 		if len(topic.want) != len(topic.got) {
 			t.Errorf("%s of %d pairs, want %d", topic.name, len(topic.got), len(topic.want))
 		}
@@ -415,8 +461,8 @@ func (w *written) String() string {
 		}
 		return n
 	}
-	return fmt.Sprintf("%d facts, %d features, %d scores, %d revisions of signals; %d duplicates, %d merged, %d late, %d fast clocks, %d corrections; %d aborted transactions",
-		size(w.facts), size(w.features), size(w.scores), size(w.signals), w.duplicates, w.merged, w.late, w.fast, w.corrections, w.aborts)
+	return fmt.Sprintf("%d facts, %d features, %d scores, %d signals and cards; %d duplicates, %d merged, %d late, %d fast clocks, %d corrections; %d aborted transactions",
+		size(w.facts), size(w.features), size(w.scores), w.judgements, w.duplicates, w.merged, w.late, w.fast, w.corrections, w.aborts)
 }
 
 // contents reads what is committed in a topic now, and how many transactions it
