@@ -36,7 +36,7 @@ func guardDefinition(code, title, what, question string) Definition {
 		Code: code, Title: title, Kind: Immediate, Label: Runaway,
 		ScopeKinds: []string{ScopeSelf, ScopeService},
 		Needs:      []string{what + " of requests as they come"},
-		Statistic:  what + " of a pane of 1 or 5 min against the subject's own 99th percentile of active panes; it ends when the rate has fallen back",
+		Statistic:  what + " of a pane of 1 or 5 min against the subject's own 99th percentile of active panes; what else crosses meanwhile, a rate or a cost, is the same signal, which ends when all have fallen back",
 		MinimumN:   0, Sample: "active panes",
 		Thresholds: []Threshold{{"the threshold of the rate guard, stated with each signal", 0, "as measured"}},
 		LookAlikes: []LookAlike{
@@ -91,10 +91,10 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 	if isService(c.Subject, c.Type) || registered && !person {
 		kind = ScopeService
 	}
-	st := s.running(code, kind, c.Subject)
+	st := s.runaway(kind, c.Subject)
 	if st == nil && g.Ended {
 		// The end does not name the credential that may have made it public.
-		st = s.running(code, ScopeService, c.Subject)
+		st = s.runaway(ScopeService, c.Subject)
 	}
 	switch {
 	case g.Ended && st == nil:
@@ -105,7 +105,7 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 		}
 		st.revise(Resolved, c.At)
 	case st == nil:
-		if s.muted(code, kind, c.Subject, c.At) {
+		if s.muted(codeRate, kind, c.Subject, c.At) || s.muted(codeSpend, kind, c.Subject, c.At) {
 			return Signal{}, false
 		}
 		st = s.start(c.Tenant, Standing{Code: code, Kind: kind, Scope: c.Subject, Label: Runaway}, g.PaneStartMs, c.At)
@@ -129,11 +129,22 @@ func (s *State) Cross(c *Crossing) (Signal, bool) {
 	default:
 		st.Severity = Critical
 	}
-	if code == codeSpend && !g.Ended {
+	if g.Metric == goodhartv1.GuardMetric_GUARD_METRIC_COST && !g.Ended {
 		st.CostNanos, st.CostKnown = max(g.Value, 0), true
 	}
 	return c.signal(st, []Finding{found(registered), found(declared), Unseen}), true
 }
+
+// runaway is the open signal of a subject's guards, nil if there is none. A rate
+// and what it costs are one incident: it has the code of what crossed first.
+func (s *State) runaway(kind, subject string) *Standing {
+	if st := s.running(codeRate, kind, subject); st != nil {
+		return st
+	}
+	return s.running(codeSpend, kind, subject)
+}
+
+func isGuard(code string) bool { return code == codeRate || code == codeSpend }
 
 // running is the open signal of a question, nil if there is none.
 func (s *State) running(code, kind, scope string) *Standing {
@@ -150,7 +161,8 @@ func (s *State) running(code, kind, scope string) *Standing {
 func (s *State) start(tenant string, st Standing, began, at int64) *Standing {
 	for i := range s.Signals {
 		old := &s.Signals[i]
-		if old.Code == st.Code && old.Kind == st.Kind && old.Scope == st.Scope && at-old.ResolvedAt <= reopen {
+		same := old.Code == st.Code || isGuard(old.Code) && isGuard(st.Code)
+		if same && old.Kind == st.Kind && old.Scope == st.Scope && at-old.ResolvedAt <= reopen {
 			old.ResolvedAt, old.Quiet = 0, 0
 			old.revise(Opened, at)
 			return old

@@ -77,7 +77,8 @@ func TestGuardOfAService(t *testing.T) {
 	}
 }
 
-// Spend has its own code and its cost.
+// Spend has its own code and its cost; a rate that crosses as well is the same
+// incident, in whichever order.
 func TestGuardOfSpend(t *testing.T) {
 	var s State
 	spend, ok := s.Cross(crossing("s_ci", costMetric, window.Minute, 0, false))
@@ -88,8 +89,19 @@ func TestGuardOfSpend(t *testing.T) {
 		t.Errorf("%+v", spend.Evidence[0])
 	}
 	rate, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 0, false))
-	if !ok || rate.ID == spend.ID || rate.CostKnown {
+	if !ok || rate.ID != spend.ID || rate.Status != Updated || rate.CostNanos != 50e9 {
 		t.Errorf("%+v", rate.Standing)
+	}
+	if _, ok := s.Cross(crossing("s_ci", costMetric, window.Minute, 20, true)); ok {
+		t.Error("resolved while the rate is above its threshold")
+	}
+	over, ok := s.Cross(crossing("s_ci", requestsMetric, window.Minute, 20, true))
+	if !ok || over.Status != Resolved || over.Code != "R2" || over.ID != spend.ID {
+		t.Errorf("%+v", over.Standing)
+	}
+	again, ok := s.Cross(crossing("s_ci", tokensMetric, window.Minute, 40, false))
+	if !ok || again.ID != spend.ID || again.Status != Opened {
+		t.Errorf("%+v", again.Standing)
 	}
 }
 

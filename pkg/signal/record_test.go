@@ -71,9 +71,9 @@ func everything(t *testing.T) []Signal {
 	}
 	c.run(3)
 	all = append(all, c.all...)
-	var s State
 	for _, who := range []string{"s_ci", "p_1"} {
 		for _, metric := range []goodhartv1.GuardMetric{requestsMetric, tokensMetric, costMetric} {
+			var s State // one incident each
 			for _, ended := range []bool{false, true} {
 				if x, ok := s.Cross(crossing(who, metric, window.Minute, 0, ended)); ok {
 					all = append(all, x)
@@ -81,6 +81,7 @@ func everything(t *testing.T) []Signal {
 			}
 		}
 	}
+	var s State
 	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: policy.Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Policy: nothing(), Publishable: true})
 	return append(all, x)
 }
