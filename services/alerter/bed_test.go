@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -339,18 +337,3 @@ func number(t *testing.T, s string) float64 {
 }
 
 func partitionOf(id string) int32 { return schemas.Partition([]byte(id), partitions) }
-
-// address is a loopback address that nobody listens on, below the range from
-// which the kernel takes the ports of outgoing connections.
-func address(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 16_000+rand.IntN(16_000))
-		if ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address); err == nil {
-			_ = ln.Close()
-			return address
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
