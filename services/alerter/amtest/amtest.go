@@ -100,13 +100,21 @@ func (s *Server) Start() {
 		}
 	})
 	ktest.Eventually(s.tb, "Alertmanager", func() bool {
-		resp, err := http.Get(s.URL + "/-/ready")
+		resp, err := s.get("/-/ready")
 		if err != nil {
 			return false
 		}
 		_ = resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+}
+
+func (s *Server) get(path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(s.tb.Context(), http.MethodGet, s.URL+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
 }
 
 // Stop kills it.
@@ -118,7 +126,7 @@ func (s *Server) Stop() {
 // Active are its alerts that fire, by signal and severity.
 func (s *Server) Active() map[string]Alert {
 	s.tb.Helper()
-	resp, err := http.Get(s.URL + "/api/v2/alerts")
+	resp, err := s.get("/api/v2/alerts")
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -193,7 +201,7 @@ func Tool(tb testing.TB, name string) string {
 	switch {
 	case err == nil:
 		return path
-	case os.Getenv("REQUIRE_TOOLS") == "1":
+	case os.Getenv("REQUIRE_TOOLS") == "1": //nolint:forbidigo // tests have no main to hand them their environment
 		tb.Fatalf("no %s: make tools: %v", name, err)
 	default:
 		tb.Skipf("no %s: make tools: %v", name, err)
@@ -228,14 +236,14 @@ func command(tb testing.TB, args ...string) *exec.Cmd {
 	unpacked := filepath.Join(filepath.Dir(program), "../share/prometheus/alertmanager")
 	_, installed := os.Stat(templates)
 	if _, err := os.Stat(unpacked); installed == nil || err != nil {
-		return exec.Command(program, args...)
+		return exec.CommandContext(tb.Context(), program, args...)
 	}
 	script := `mount -t tmpfs none /usr/share && mkdir -p $(dirname $1) && cp -r $0 $1 && shift && exec "$@"`
 	wrapped := []string{"--map-root-user", "--mount", "sh", "-ec", script, unpacked, templates}
-	if out, err := exec.Command("unshare", append(wrapped, "true")...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(tb.Context(), "unshare", append(wrapped, "true")...).CombinedOutput(); err != nil {
 		tb.Skipf("install prometheus-alertmanager: it is unpacked only, and this machine gives no mount namespace: %v %s", err, out)
 	}
-	return exec.Command("unshare", append(append(wrapped, program), args...)...)
+	return exec.CommandContext(tb.Context(), "unshare", append(append(wrapped, program), args...)...)
 }
 
 // address is a loopback address that nobody listens on, below the range from
