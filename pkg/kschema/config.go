@@ -23,7 +23,23 @@ var configPrefix = []byte("config|")
 // meta topic keeps them for ever: events.v1 forgets, and is too long to search.
 func Configs(ctx context.Context, cl *kgo.Client) (map[string]*goodhartv1.Event, error) {
 	configs := map[string]*goodhartv1.Event{}
-	err := scan(ctx, cl, kgo.ReadCommitted(), func(rec *kgo.Record) error {
+	err := eachConfig(ctx, cl, func(tenant string, event *goodhartv1.Event) { configs[tenant] = event })
+	return configs, err
+}
+
+// ConfigHistory returns every configuration event of a tenant, in order.
+func ConfigHistory(ctx context.Context, cl *kgo.Client, tenant string) ([]*goodhartv1.Event, error) {
+	var history []*goodhartv1.Event
+	err := eachConfig(ctx, cl, func(of string, event *goodhartv1.Event) {
+		if of == tenant {
+			history = append(history, event)
+		}
+	})
+	return history, err
+}
+
+func eachConfig(ctx context.Context, cl *kgo.Client, take func(tenant string, event *goodhartv1.Event)) error {
+	return scan(ctx, cl, kgo.ReadCommitted(), func(rec *kgo.Record) error {
 		tenant, ok := bytes.CutPrefix(rec.Key, configPrefix)
 		if !ok {
 			return nil
@@ -32,10 +48,9 @@ func Configs(ctx context.Context, cl *kgo.Client) (map[string]*goodhartv1.Event,
 		if err := event.UnmarshalVT(rec.Value); err != nil {
 			return fmt.Errorf("decode configuration of %s at offset %d: %w", tenant, rec.Offset, err)
 		}
-		configs[string(tenant)] = event
+		take(string(tenant), event)
 		return nil
 	})
-	return configs, err
 }
 
 // ConfigRecords returns the records that publish a configuration: the event in

@@ -89,13 +89,19 @@ type Layout struct {
 	partitions map[string]int32
 }
 
-// Partitions returns the count of a topic of goodhart; it panics on any other.
+// Partitions returns the count of a topic of goodhart; it panics on any other. One
+// that is newer than the record, such as it can only be of a single partition, has
+// one.
 func (l Layout) Partitions(topic string) int32 {
-	n, ok := l.partitions[topic]
-	if !ok {
-		panic("kschema: " + topic + " is not in the layout")
+	if n, ok := l.partitions[topic]; ok {
+		return n
 	}
-	return n
+	for _, t := range schemas.Topics() {
+		if t.Name == topic && t.Stage == schemas.StageMeta {
+			return 1
+		}
+	}
+	panic("kschema: " + topic + " is not in the layout")
 }
 
 // Options says how topics are created.

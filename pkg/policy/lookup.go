@@ -150,6 +150,9 @@ func (p *Policy) Covering(at Place, from, to int64) []*Context {
 	return in
 }
 
+// Dispute returns what is declared of a signal, whether it still holds or not.
+func (p *Policy) Dispute(signal string) (Dispute, bool) { return get(p.index.disputes, signal) }
+
 // Disputed returns the dispute about a signal that holds at a time, ms.
 func (p *Policy) Disputed(signal string, ms int64) (Dispute, bool) {
 	d, ok := get(p.index.disputes, signal)

@@ -187,12 +187,16 @@ func (r *reader) context(path string, v any) Context {
 }
 
 func (r *reader) dispute(path string, v any) Dispute {
-	o := r.object(path, v, "signal", "state", "until")
-	return Dispute{
+	o := r.object(path, v, "signal", "state", "until", "reason")
+	d := Dispute{
 		Signal: o.label("signal"),
 		State:  enum(o, "state", false, DisputeOpen, DisputeAccepted, DisputeRejected),
 		Until:  o.day("until", false),
 	}
+	if o.fields["reason"] != nil {
+		d.Reason = enum(o, "reason", false, DisputeReasons()...)
+	}
+	return d
 }
 
 // distinct reports what is given twice.

@@ -208,6 +208,32 @@ type Dispute struct {
 	State  DisputeState `json:"state"`
 	// Until is the first day on which the dispute no longer holds.
 	Until Day `json:"until"`
+	// Reason is what the person who objects says it was; empty: nothing.
+	Reason DisputeReason `json:"reason,omitzero"`
+}
+
+// DisputeReason is what was behind a signal, says who disputes it.
+type DisputeReason string
+
+// The reasons of a dispute.
+const (
+	// ReasonAutomation: an automation that may run.
+	ReasonAutomation DisputeReason = "automation"
+	// ReasonWork: the work asked for it.
+	ReasonWork DisputeReason = "work"
+	// ReasonTool: the tool did it, or its settings.
+	ReasonTool DisputeReason = "tool"
+	// ReasonNotMe: it was somebody else's usage.
+	ReasonNotMe DisputeReason = "not_me"
+	// ReasonFigures: the figures are wrong.
+	ReasonFigures DisputeReason = "figures"
+	// ReasonOther: none of these.
+	ReasonOther DisputeReason = "other"
+)
+
+// DisputeReasons lists them.
+func DisputeReasons() []DisputeReason {
+	return []DisputeReason{ReasonAutomation, ReasonWork, ReasonTool, ReasonNotMe, ReasonFigures, ReasonOther}
 }
 
 // Day is a day, as ms of its midnight UTC since the epoch.
@@ -230,6 +256,19 @@ func (p *Policy) Document() []byte {
 		panic(fmt.Sprintf("policy: a policy that was parsed does not encode: %v", err))
 	}
 	return document
+}
+
+// WithDisputes returns the policy with other disputes beside its own; of two of
+// one signal the new one holds. It is an error if the document becomes too large.
+func (p *Policy) WithDisputes(disputes ...Dispute) (*Policy, error) {
+	q := *p
+	q.Disputes = slices.Clone(disputes)
+	for _, d := range p.Disputes {
+		if !slices.ContainsFunc(disputes, func(other Dispute) bool { return other.Signal == d.Signal }) {
+			q.Disputes = append(q.Disputes, d)
+		}
+	}
+	return Parse(q.Document())
 }
 
 // kinds are the outcomes that open a credit in the ledger, by name.

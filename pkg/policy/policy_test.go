@@ -24,7 +24,7 @@ const (
 // full has everything, in no order.
 const full = `{
 	"disputes": [
-		{"signal": "sig-9", "state": "accepted", "until": "2026-12-24"},
+		{"signal": "sig-9", "state": "accepted", "until": "2026-12-24", "reason": "work"},
 		{"signal": "sig-1", "state": "open", "until": "2026-11-30"}
 	],
 	"tenant": "acme",
@@ -71,7 +71,7 @@ const canonical = `{"tenant":"acme",` +
 	`{"kind":"migration","scope":"team","name":"payments","from":"2026-10-01","to":"2026-11-01"},` +
 	`{"kind":"vacation","scope":"subject","name":"` + ada + `","from":"2026-10-05","to":"2026-10-19"},` +
 	`{"kind":"incident","scope":"tenant","from":"2026-10-07","to":"2026-10-08"}],` +
-	`"disputes":[{"signal":"sig-1","state":"open","until":"2026-11-30"},{"signal":"sig-9","state":"accepted","until":"2026-12-24"}]}`
+	`"disputes":[{"signal":"sig-1","state":"open","until":"2026-11-30"},{"signal":"sig-9","state":"accepted","until":"2026-12-24","reason":"work"}]}`
 
 func parse(tb testing.TB, document string) *policy.Policy {
 	tb.Helper()

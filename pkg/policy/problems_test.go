@@ -114,6 +114,8 @@ func TestProblems(t *testing.T) {
 	f(beyondSchema, `"context":[`+same+`,`+same+`]`, "context[1]: 2026-10-01 2026-10-02 release tenant: given twice, first at context[0]")
 
 	f(inSchema, `"disputes":[{"signal":"s","state":"closed","until":"2026-10-01"}]`, `disputes[0].state: "closed": want one of open, accepted, rejected`)
+	f(inSchema, `"disputes":[{"signal":"s","state":"open","until":"2026-10-01","reason":"why not"}]`,
+		`disputes[0].reason: "why not": want one of automation, work, tool, not_me, figures, other`)
 	f(inSchema, `"disputes":[{"state":"open","until":"2026-10-01"}]`, "disputes[0].signal: missing: "+label)
 	f(inSchema, `"disputes":[{"signal":"s","state":"open"}]`, "disputes[0].until: missing: "+days)
 
@@ -123,7 +125,7 @@ func TestProblems(t *testing.T) {
 		"teams[0].size: missing: want a whole number 1..1000000, people",
 		`outcomes[0].kind: "x": want one of pr_merged, commit_landed, deployment_succeeded, issue_closed, ticket_done`,
 		"outcomes[0].weight: missing: want a whole number 0..1000000, thousandths",
-		"disputes[0]: 7: want a mapping of signal, state, until",
+		"disputes[0]: 7: want a mapping of signal, state, until, reason",
 	}, "\n"))
 }
 

@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg Config, _ *probe.Telemetry) error {
 	if cfg.Diff {
 		return difference(ctx, cfg, declared)
 	}
-	version, old, err := publish(ctx, cfg, declared)
+	published, version, old, err := publish(ctx, cfg, declared)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", declared.Tenant, err)
 	}
@@ -100,7 +100,7 @@ func Run(ctx context.Context, cfg Config, _ *probe.Telemetry) error {
 		fmt.Fprintf(&b, "%s: version %d says the same: nothing published\n", declared.Tenant, version)
 	} else {
 		fmt.Fprintf(&b, "%s: published version %d\n", declared.Tenant, version)
-		writeChanges(&b, old.policy, declared)
+		writeChanges(&b, old.policy, published)
 	}
 	_, err = io.WriteString(cfg.Out, b.String())
 	return err
@@ -115,6 +115,9 @@ func difference(ctx context.Context, cfg Config, declared *policy.Policy) error 
 	old, err := readInForce(ctx, cl, declared.Tenant)
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", declared.Tenant, err)
+	}
+	if declared, err = old.kept(declared, time.Now()); err != nil {
+		return fmt.Errorf("apply %s: %w", old.policy.Tenant, err)
 	}
 	if old.says(declared) {
 		return nil
@@ -133,30 +136,10 @@ func writeChanges(b *strings.Builder, from, to *policy.Policy) {
 	}
 }
 
-// inForce is what a tenant published last.
-type inForce struct {
-	// version is 0 if it was nothing.
-	version  uint64
-	document []byte
-	policy   *policy.Policy
-}
-
-func (f inForce) says(p *policy.Policy) bool {
-	return f.version > 0 && string(f.document) == string(p.Document())
-}
-
 func readInForce(ctx context.Context, cl *kgo.Client, tenant string) (inForce, error) {
 	configs, err := kschema.Configs(ctx, cl)
 	if err != nil {
 		return inForce{}, err
 	}
-	config := configs[tenant].GetConfig()
-	if config == nil {
-		return inForce{policy: policy.Default(tenant)}, nil
-	}
-	p, err := policy.Parse(config.Document)
-	if err != nil {
-		return inForce{}, fmt.Errorf("version %d, which is in force, was published by another version of goodhart: %w", config.Version, err)
-	}
-	return inForce{config.Version, config.Document, p}, nil
+	return newInForce(tenant, configs[tenant].GetConfig())
 }

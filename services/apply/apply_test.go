@@ -88,6 +88,41 @@ func testVersions(b *bed) {
 	}
 }
 
+// A file decides the disputes that people have raised; it does not forget them
+// before they end.
+func TestDisputesStay(t *testing.T) {
+	b := newBed(t, ktest.Fake(t))
+	with := func(disputes string) Config { return b.config(write(t, sized(12)+"disputes: ["+disputes+"]\n")) }
+	b.says(with("{signal: mine, state: open, until: 2099-01-01, reason: work}, {signal: past, state: open, until: 2026-01-01}"), "acme: published version 1")
+	b.says(with("{signal: other, state: open, until: 2099-01-01}"), "acme: published version 2")
+	b.says(with("{signal: mine, state: rejected, until: 2099-02-01}"), "acme: published version 3")
+	look := with("{signal: mine, state: rejected, until: 2099-02-01}")
+	look.Diff = true
+	if out, err := b.run(look); err != nil || out != "" {
+		t.Errorf("diff to what is in force: %q, %v", out, err)
+	}
+	var got []string
+	for _, e := range b.events(schemas.TopicMeta) {
+		p, err := policy.Parse(e.Config.Document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := ""
+		for _, d := range p.Disputes {
+			line += fmt.Sprintf("%s %s %s %s; ", d.Signal, d.State, d.Until, d.Reason)
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"mine open 2099-01-01 work; past open 2026-01-01 ; ",
+		"mine open 2099-01-01 work; other open 2099-01-01 ; ",
+		"mine rejected 2099-02-01 ; other open 2099-01-01 ; ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // Of two runs at once the later one goes on; the earlier one fails, and nothing
 // of it is ever seen.
 func TestConflict(t *testing.T) {
@@ -126,10 +161,15 @@ func testNextAfterADeadOne(b *bed) {
 	}
 }
 
+// newEvent is the event that publishes a policy.
+func newEvent(p *policy.Policy, version uint64, at time.Time) *goodhartv1.Event {
+	return (&kschema.Publication{Tenant: p.Tenant, Source: "apply", Now: at}).Event(version, p.Document())
+}
+
 // open begins the transaction of a run and leaves it open.
 func (b *bed) open(tenant string, version uint64) (end func(kgo.TransactionEndTry)) {
 	b.Helper()
-	cl := b.Client(b.T, kgo.TransactionalID("goodhart.apply."+tenant), kgo.TransactionTimeout(hangs), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cl := b.Client(b.T, kgo.TransactionalID("goodhart.apply."+tenant), kgo.TransactionTimeout(10*time.Second), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	records, err := kschema.ConfigRecords(newEvent(policy.Default(tenant), version, b.now), b.counts.Events)
 	if err == nil {
 		err = cl.BeginTransaction()

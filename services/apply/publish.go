@@ -2,107 +2,76 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/kschema"
 	"github.com/goodhartlabs/goodhart/pkg/policy"
-	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// hangs is how long the readers of events.v1 wait for a transaction whose run
-// died in the middle of it.
-const hangs = 10 * time.Second
-
-// publish publishes a policy unless it is in force already, and returns the version that
-// is in force then and what was in force before.
-//
-// The transactional id is the tenant's lock: whoever takes it ends what an earlier
-// holder left open and shuts it out, so that the version read afterwards is the
-// last one until somebody else takes it.
-func publish(ctx context.Context, cfg Config, p *policy.Policy) (uint64, inForce, error) {
-	cl, err := kgo.NewClient(append(cfg.Kafka.Options(),
-		kgo.TransactionalID("goodhart.apply."+p.Tenant),
-		kgo.TransactionTimeout(hangs),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-	)...)
-	if err != nil {
-		return 0, inForce{}, fmt.Errorf("open kafka: %w", err)
+// publish publishes a policy unless it is in force already. It returns what was
+// published, which keeps the disputes that people have raised meanwhile, the
+// version that is in force then, and what was in force before.
+func publish(ctx context.Context, cfg Config, declared *policy.Policy) (*policy.Policy, uint64, inForce, error) {
+	var old inForce
+	next := declared
+	version, err := kschema.Publish(ctx, cfg.Kafka.Options(), kschema.Publication{
+		Tenant: declared.Tenant, Source: "apply", Now: time.Now(),
+		Decide: func(config *goodhartv1.Config) (document []byte, err error) {
+			if old, err = newInForce(declared.Tenant, config); err != nil {
+				return nil, err
+			}
+			if next, err = old.kept(declared, time.Now()); err != nil || old.says(next) && !cfg.Again {
+				return nil, err
+			}
+			if cfg.decided != nil {
+				cfg.decided()
+			}
+			return next.Document(), nil
+		},
+	})
+	if errors.Is(err, kschema.ErrConflict) {
+		return nil, 0, old, ErrConflict
 	}
-	defer cl.Close()
-	layout, err := kschema.Load(ctx, cl)
-	if err != nil {
-		return 0, inForce{}, err
-	}
-	if _, _, err := cl.ProducerID(ctx); err != nil {
-		return 0, inForce{}, fmt.Errorf("begin: %w", err)
-	}
-	old, err := readInForce(ctx, cl, p.Tenant)
-	if err != nil {
-		return 0, inForce{}, err
-	}
-	if old.says(p) && !cfg.Again {
-		return old.version, old, nil
-	}
-	if cfg.decided != nil {
-		cfg.decided()
-	}
-	version := old.version + 1
-	records, err := kschema.ConfigRecords(newEvent(p, version, time.Now()), layout.Partitions(schemas.TopicEvents))
-	if err != nil {
-		return 0, inForce{}, err
-	}
-	return version, old, transact(ctx, cl, records)
+	return next, version, old, err
 }
 
-// transact produces records in a transaction.
-func transact(ctx context.Context, cl *kgo.Client, records []*kgo.Record) error {
-	if err := cl.BeginTransaction(); err != nil {
-		return fmt.Errorf("begin: %w", conflict(err))
-	}
-	err := cl.ProduceSync(ctx, records...).FirstErr()
-	// A transaction that nobody ends holds up the readers of its topics.
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangs)
-	defer cancel()
-	if err != nil {
-		_ = cl.EndTransaction(ending, kgo.TryAbort) // the broker does it after hangs
-		return fmt.Errorf("publish: %w", conflict(err))
-	}
-	if err := cl.EndTransaction(ending, kgo.TryCommit); err != nil {
-		return fmt.Errorf("commit: %w: run it again to see whether it was published", conflict(err))
-	}
-	return nil
+// inForce is what a tenant published last.
+type inForce struct {
+	// version is 0 if it was nothing.
+	version  uint64
+	document []byte
+	policy   *policy.Policy
 }
 
-// conflict names the errors of a producer whose transactional id somebody else
-// has taken.
-func conflict(err error) error {
-	for _, fenced := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
-		if errors.Is(err, fenced) {
-			return ErrConflict
+func newInForce(tenant string, config *goodhartv1.Config) (inForce, error) {
+	if config == nil {
+		return inForce{policy: policy.Default(tenant)}, nil
+	}
+	p, err := policy.Parse(config.Document)
+	if err != nil {
+		return inForce{}, fmt.Errorf("version %d, which is in force, was published by another version of goodhart: %w", config.Version, err)
+	}
+	return inForce{config.Version, config.Document, p}, nil
+}
+
+func (f inForce) says(p *policy.Policy) bool {
+	return f.version > 0 && string(f.document) == string(p.Document())
+}
+
+// kept is a policy with the disputes in force that it does not speak of and that
+// still hold: a file decides disputes, it does not forget them.
+func (f inForce) kept(p *policy.Policy, now time.Time) (*policy.Policy, error) {
+	var missing []policy.Dispute
+	for _, d := range f.policy.Disputes {
+		if _, known := p.Dispute(d.Signal); !known && int64(d.Until) > now.UnixMilli() {
+			missing = append(missing, d)
 		}
 	}
-	return err
-}
-
-// newEvent makes the event of a version. It has no event time: it must not move
-// the watermark of a pipeline whose clock is not ours, as in a simulation.
-func newEvent(p *policy.Policy, version uint64, now time.Time) *goodhartv1.Event {
-	id := sha256.Sum256(fmt.Appendf(nil, "config|%s|%d", p.Tenant, version))
-	return &goodhartv1.Event{
-		Kind:          goodhartv1.EventKind_EVENT_KIND_CONFIG,
-		Tenant:        p.Tenant,
-		Source:        "apply",
-		EventId:       id[:event.IDSize],
-		ReceivedMs:    now.UnixMilli(),
-		SchemaVersion: event.SchemaVersion,
-		Config:        &goodhartv1.Config{Version: version, Document: p.Document()},
+	if len(missing) == 0 {
+		return p, nil
 	}
+	return p.WithDisputes(missing...)
 }
