@@ -13,6 +13,7 @@ const (
 	TopicSelf         = "goodhart.self.v1"
 	TopicDead         = "goodhart.dead.v1"
 	TopicMeta         = "goodhart.meta.v1"
+	TopicPurpose      = "goodhart.purpose.v1"
 	TopicLedgerState  = "goodhart.ledger.state.v1"
 	TopicSubjectState = "goodhart.subject.state.v1"
 	TopicTenantState  = "goodhart.tenant.state.v1"
@@ -57,7 +58,7 @@ const (
 	StageFeatures
 	// StageDead: dead.v1.
 	StageDead
-	// StageMeta: meta.v1, always one partition.
+	// StageMeta: meta.v1 and purpose.v1, always one partition.
 	StageMeta
 )
 
@@ -82,5 +83,6 @@ func Topics() []Topic {
 		{Name: TopicKPI, Stage: StageFeatures, Retention: quarter, Compact: true},
 		{Name: TopicSelf, Stage: StageFeatures, Retention: quarter},
 		{Name: TopicDead, Stage: StageDead, Retention: eventDays},
+		{Name: TopicPurpose, Stage: StageMeta},
 	}
 }

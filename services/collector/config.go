@@ -2,7 +2,6 @@ package collector
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/services/kafka"
+	"github.com/goodhartlabs/goodhart/services/keyring"
 )
 
 // Clock modes.
@@ -169,7 +169,7 @@ func (c Config) Validate() error {
 		bad("keyring", "not together with keyring_file")
 	}
 	if len(c.Keyring) > 0 {
-		if _, err := decodeKeyring(c.Keyring); err != nil {
+		if _, err := keyring.Decode(c.Keyring); err != nil {
 			bad("keyring", "%v", err)
 		}
 	}
@@ -218,17 +218,4 @@ func loopback(addr string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// decodeKeyring turns hex into keys. Errors name the tenant, never the key.
-func decodeKeyring(ring map[string]string) (event.Keyring, error) {
-	keys := make(event.Keyring, len(ring))
-	for tenant, text := range ring {
-		key, err := hex.DecodeString(strings.TrimSpace(text))
-		if err != nil {
-			return nil, fmt.Errorf("tenant %q: the key is not hex", tenant)
-		}
-		keys[tenant] = key
-	}
-	return keys, keys.Validate()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/identity"
 	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/keyring"
 	"github.com/goodhartlabs/goodhart/services/prices"
 )
 
@@ -131,24 +132,12 @@ func readBooks(cfg Config) (*books, error) {
 }
 
 func readKeyring(cfg Config) (event.Keyring, error) {
-	ring, where := cfg.Keyring, "keyring"
 	if cfg.KeyringFile != "" {
-		where = "keyring_file"
-		info, err := os.Stat(cfg.KeyringFile)
-		if err != nil {
-			return nil, fmt.Errorf("keyring_file: %w", err)
-		}
-		if info.Mode().Perm()&0o077 != 0 {
-			return nil, fmt.Errorf("keyring_file %s: mode %04o lets others read it: chmod 0600", cfg.KeyringFile, info.Mode().Perm())
-		}
-		ring = map[string]string{}
-		if err := config.Read(cfg.KeyringFile, &ring); err != nil {
-			return nil, fmt.Errorf("keyring_file: %w", err)
-		}
+		return keyring.Read(cfg.KeyringFile)
 	}
-	keys, err := decodeKeyring(ring)
+	keys, err := keyring.Decode(cfg.Keyring)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", where, err)
+		return nil, fmt.Errorf("keyring: %w", err)
 	}
 	return keys, nil
 }

@@ -58,7 +58,7 @@ func TestText(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, line := range []string{
-		"ok   topics           12 topics of generation 1",
+		"ok   topics           13 topics of generation 1",
 		"fail schema           core.usage.turn: missing\n                      want: the schema of this version\n                      do:   run goodhart migrate",
 		"(docs/migrate.md)\n", " failures, 0 warnings\n",
 	} {
