@@ -214,36 +214,48 @@ func loadState(ctx context.Context, cfg *Config, id int32) (map[string][]byte, e
 		return nil, err
 	}
 	defer closeAdm()
-	// The group's offsets were fetched as stable, so no transaction of an
-	// earlier owner is open: the last stable offset is the end.
-	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
-	if err != nil {
-		return nil, fmt.Errorf("list offsets: %w", err)
-	}
-	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.State)
-	if err != nil {
-		return nil, fmt.Errorf("list offsets: %w", err)
-	}
-	start, _ := starts.Lookup(cfg.Stage.State, id)
-	end, ok := ends.Lookup(cfg.Stage.State, id)
-	if !ok || end.Err != nil || start.Err != nil {
-		return nil, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(end.Err, start.Err))
-	}
 	state := map[string][]byte{}
-	span := span{topic: cfg.Stage.State, partition: id, from: start.Offset, to: end.Offset}
-	err = span.read(ctx, append(slices.Clone(cfg.Client), kgo.KeepControlRecords()), func(batch []*kgo.Record) error {
-		for _, rec := range batch {
-			switch {
-			case rec.Attrs.IsControl():
-			case rec.Value == nil:
-				delete(state, string(rec.Key))
-			default:
-				state[string(rec.Key)] = rec.Value
-			}
+	err = readState(ctx, cfg, adm, id, func(rec *kgo.Record) error {
+		if rec.Value == nil {
+			delete(state, string(rec.Key))
+		} else {
+			state[string(rec.Key)] = rec.Value
 		}
 		return nil
 	})
 	return state, err
+}
+
+// readState calls apply with the committed records of a partition of the state
+// topic, to its end.
+func readState(ctx context.Context, cfg *Config, adm *kadm.Client, id int32, apply func(*kgo.Record) error) error {
+	// The group's offsets were fetched as stable, so no transaction of an
+	// earlier owner is open: the last stable offset is the end.
+	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return fmt.Errorf("list offsets: %w", err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return fmt.Errorf("list offsets: %w", err)
+	}
+	start, _ := starts.Lookup(cfg.Stage.State, id)
+	end, ok := ends.Lookup(cfg.Stage.State, id)
+	if !ok || end.Err != nil || start.Err != nil {
+		return fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(end.Err, start.Err))
+	}
+	span := span{topic: cfg.Stage.State, partition: id, from: start.Offset, to: end.Offset}
+	return span.read(ctx, append(slices.Clone(cfg.Client), kgo.KeepControlRecords()), func(batch []*kgo.Record) error {
+		for _, rec := range batch {
+			if rec.Attrs.IsControl() {
+				continue
+			}
+			if err := apply(rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func logStart(ctx context.Context, cfg *Config, id int32) (int64, error) {

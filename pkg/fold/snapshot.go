@@ -265,7 +265,7 @@ func (s *whole) encode(p *partition, now time.Time) error {
 		RestartOffset: p.restartOffset(),
 	}
 	parity := (s.epoch + 1) % 2
-	prefix := "w/" + strconv.FormatUint(parity, 10)
+	prefix := wholePrefix(parity)
 	records, err := chunk(s.topic, p.id, prefix, data, s.coming)
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func (s *whole) load(p *partition, h *goodhartv1.SnapshotHeader, records map[str
 	if h.Epoch == 0 {
 		return replay{from: h.RestartOffset, w: math.MinInt64, at: make([]machine.Position, 1)}, nil
 	}
-	first, data, _, err := unchunk("w/"+strconv.FormatUint(h.Epoch%2, 10), records)
+	first, data, _, err := unchunk(wholePrefix(h.Epoch), records)
 	if err != nil {
 		return replay{}, err
 	}
@@ -320,6 +320,9 @@ func (s *whole) load(p *partition, h *goodhartv1.SnapshotHeader, records map[str
 	s.epoch, s.position, s.w, s.bytes = h.Epoch, positionOf(first.Position), first.W, len(data)
 	return replay{from: h.RestartOffset, w: first.W, at: []machine.Position{s.position}, shards: 1}, nil
 }
+
+// wholePrefix begins the keys of the pieces of an epoch.
+func wholePrefix(epoch uint64) string { return "w/" + strconv.FormatUint(epoch%2, 10) }
 
 func chunkKey(prefix string, i int) []byte { return []byte(prefix + "/" + strconv.Itoa(i)) }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/config"
 	"github.com/goodhartlabs/goodhart/services/dead"
 	"github.com/goodhartlabs/goodhart/services/doctor"
+	"github.com/goodhartlabs/goodhart/services/explain"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
 	"github.com/goodhartlabs/goodhart/services/processor"
@@ -67,6 +68,7 @@ func roles() []role {
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
 		{"apply", "publish teams, weights, targets and context of a tenant", runApply},
+		{"explain", "recompute a published figure from the log and print what it rests on", runExplain},
 		{"dead", "list, show and replay dead letters", runDead},
 		{"doctor", doctorHelp, runDoctor},
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
@@ -196,6 +198,21 @@ func runApply(ctx context.Context, args []string, out io.Writer) error {
 	}
 	err = apply.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
 	if different := (*apply.DifferentError)(nil); errors.As(err, &different) {
+		return err
+	}
+	return untold(err)
+}
+
+func runExplain(ctx context.Context, args []string, out io.Writer) error {
+	cfg, err := explain.ParseArgs(args, out, os.LookupEnv)
+	if errors.Is(err, explain.ErrChecked) {
+		return nil
+	}
+	if err != nil {
+		return untold(ignoreHelp(err))
+	}
+	err = explain.Run(ctx, cfg, probe.New(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	if different := (*explain.DifferentError)(nil); errors.As(err, &different) {
 		return err
 	}
 	return untold(err)
