@@ -30,6 +30,9 @@ type Draft struct {
 	// Commit is the full sha of a commit that the activity made, or empty.
 	Commit string
 	Actor  Actor
+	// Content reads what the announcement quotes of a conversation; nil where it
+	// quotes nothing. It is asked once, and not at all if nobody wants to know.
+	Content func() Content
 	// Outcome holds the raw ids of an outcome; nil for other kinds.
 	Outcome *OutcomeIDs
 	// Path says where the record lay in the request body.

@@ -25,14 +25,25 @@ type Stamper struct {
 	prices *price.Book
 	people *identity.Directory
 	bufs   *bufs
+	blind  bool
 }
+
+// Option changes a Stamper.
+type Option func(*Stamper)
+
+// WithoutContent leaves content unread: what follows from it is known only where
+// a source says so itself.
+func WithoutContent() Option { return func(s *Stamper) { s.blind = true } }
 
 // NewStamper returns a Stamper. A nil book prices nothing, a nil directory knows
 // nobody.
-func NewStamper(keys Keyring, prices *price.Book, people *identity.Directory) *Stamper {
+func NewStamper(keys Keyring, prices *price.Book, people *identity.Directory, options ...Option) *Stamper {
 	s := &Stamper{keys: map[string]*hasher{}, prices: prices, people: people, bufs: &bufs{}}
 	for tenant, key := range keys {
 		s.keys[tenant] = newHasher(key)
+	}
+	for _, option := range options {
+		option(s)
 	}
 	return s
 }
@@ -61,6 +72,7 @@ func (s *Stamper) Stamp(d *Draft, c *Credential, now time.Time) (key []byte, rej
 	}
 	s.identify(d, c, h)
 	s.attribute(d, c, h)
+	s.derive(d, h)
 	if e.Usage != nil {
 		if c.Person != "" && e.Usage.CostBasis == goodhartv1.CostBasis_COST_BASIS_BILLED {
 			// What a person's own key says it was billed is a claim.

@@ -82,6 +82,10 @@ func (h *Habit) use(k *week, u *Use) {
 	if !u.Request {
 		return
 	}
+	newTurn, known := h.newTurn(u)
+	if known && u.Has&HasOutput != 0 {
+		k.answer(u, newTurn)
+	}
 	k.timing(u)
 	if u.Has&HasPair != 0 {
 		h.pairs.add(k, u)
@@ -110,11 +114,14 @@ func (h *Habit) Act(a *Act, w int64, at uint32) {
 		return
 	}
 	k.act(a)
-	if !a.Sink {
+	h.reports = h.reports || a.Tells || a.Sink
+	if a.Session == 0 {
 		return
 	}
-	h.reports = true
-	if a.Session != 0 {
+	if a.HasPrompt {
+		h.session(a.Session, a.TimeMs).prompt = a.Prompt + 1
+	}
+	if a.Sink {
 		h.sinkIn(a)
 	}
 }

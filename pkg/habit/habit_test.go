@@ -525,6 +525,14 @@ func TestSavedHabitsGoOn(t *testing.T) {
 				}
 			}
 			u := randomUse(rng, at-rng.Int64N(window.Day))
+			if rng.IntN(4) == 0 {
+				act := Act{
+					TimeMs: u.TimeMs, Session: rng.Uint64N(30), Prompt: rng.Int64N(100), HasPrompt: rng.IntN(3) > 0, SideEffects: rng.Int64N(2),
+					Tells: rng.IntN(2) > 0, Sink: rng.IntN(5) == 0, KappaPPM: rng.Int64N(1e5), HasKappa: rng.IntN(2) > 0,
+				}
+				h.Act(&act, monday+at, 9)
+				loaded.Act(&act, monday+at, 9)
+			}
 			check("crossings", h.Use(&u, monday+at, 9, nil), loaded.Use(&u, monday+at, 9, nil))
 			if rng.IntN(50) == 0 {
 				bytes, err := h.Save().MarshalVT()

@@ -28,6 +28,7 @@ type session struct {
 	sink       bool
 	sinkMs     int64
 	longOutput int64 // time of the last output, if it was long
+	prompt     int64 // tokens of the prompt that waits for an answer, plus one
 }
 
 // session returns the session of an id, the most recent one from now on.
@@ -48,6 +49,21 @@ func (h *Habit) session(id uint64, t int64) *session {
 	}
 	h.sessions = append(h.sessions, session{id: id, last: t})
 	return &h.sessions[len(h.sessions)-1]
+}
+
+// newTurn is how many tokens are new in a request, if that is known: it says so,
+// or it is the first after its session announced a prompt.
+func (h *Habit) newTurn(u *Use) (tokens int64, known bool) {
+	tokens, known = u.NewTurn, u.Has&HasNewTurn != 0
+	for i := range h.sessions {
+		if s := &h.sessions[i]; s.id == u.Session && s.prompt > 0 {
+			if !known {
+				tokens, known = s.prompt-1, true
+			}
+			s.prompt = 0
+		}
+	}
+	return tokens, known
 }
 
 // inSession adds a request to its session.
@@ -118,6 +134,9 @@ func (h *Habit) endSession(s *session) {
 		return
 	}
 	sums := h.weeks[at].sums
+	if s.turns == 0 && !s.sinkKnown {
+		return // a prompt that nothing answered
+	}
 	if s.child {
 		sums.ChildSessions++
 	}

@@ -54,6 +54,7 @@ func (s session) save() *goodhartv1.HabitSession {
 	return &goodhartv1.HabitSession{
 		Id: s.id, LastMs: s.last, Turns: s.turns, Sequence: s.sequence, CostNanos: s.cost, Child: s.child,
 		SinkKnown: s.sinkKnown, Sink: s.sink, SinkMs: s.sinkMs, LongOutputMs: s.longOutput,
+		Prompt: s.prompt,
 	}
 }
 
@@ -81,6 +82,7 @@ func (h *Habit) Load(m *goodhartv1.Habit) error {
 		h.sessions = append(h.sessions, session{
 			id: s.Id, last: s.LastMs, turns: s.Turns, sequence: s.Sequence, cost: s.CostNanos, child: s.Child,
 			sinkKnown: s.SinkKnown, sink: s.Sink, sinkMs: s.SinkMs, longOutput: s.LongOutputMs,
+			prompt: s.Prompt,
 		})
 	}
 	for i, r := range m.Rings {

@@ -97,10 +97,19 @@ type Act struct {
 	OffsetMin int32
 	HasOffset bool
 	Session   uint64
-	// Sink: it left something behind, such as a commit or an accepted edit.
-	Sink bool
+	// Sink: it left something behind, such as a commit or an accepted edit. Tells:
+	// it would say so; SideEffects is how many things a tool that ran left.
+	Tells, Sink bool
+	SideEffects int64
 	// Outcomes is how many the client reports; Accepted and Rejected are edits.
 	Outcomes, Accepted, Rejected int64
+	// Prompt is the length in tokens of what a person wrote, if this is it: the
+	// next request of the session answers it.
+	Prompt    int64
+	HasPrompt bool
+	// KappaPPM is its compression ratio.
+	KappaPPM int64
+	HasKappa bool
 }
 
 func (a *Act) offset(h *Habit) int32 {

@@ -99,18 +99,25 @@ func (k *week) content(u *Use) {
 		s.ContextTokens += u.context()
 		s.ContextLnSum += lnRatio(u.context(), u.Output)
 	}
-	if u.Has&(HasNewTurn|HasOutput) == HasNewTurn|HasOutput {
-		s.PromptRequests++
-		s.PromptLnSum += lnRatio(u.Output-u.Reasoning, u.NewTurn)
-	}
 	if u.Has&HasKappa != 0 {
-		s.DenseTurns++
-		if u.KappaPPM < paddedBelow {
-			s.PaddedTurns++
-		}
+		k.dense(u.KappaPPM)
 	}
 	if u.Has&HasSideEffects != 0 {
 		s.SideEffects += u.SideEffects
+	}
+}
+
+// answer adds how much came of a new turn.
+func (k *week) answer(u *Use, newTurn int64) {
+	k.sums.PromptRequests++
+	k.sums.PromptLnSum += lnRatio(u.Output-u.Reasoning, newTurn)
+}
+
+// dense counts a turn whose compression ratio is known.
+func (k *week) dense(ppm int64) {
+	k.sums.DenseTurns++
+	if ppm < paddedBelow {
+		k.sums.PaddedTurns++
 	}
 }
 
@@ -137,4 +144,8 @@ func (k *week) act(a *Act) {
 	k.sums.ReportedOutcomes += a.Outcomes
 	k.sums.EditsAccepted += a.Accepted
 	k.sums.EditsRejected += a.Rejected
+	k.sums.SideEffects += a.SideEffects
+	if a.HasKappa {
+		k.dense(a.KappaPPM)
+	}
 }

@@ -442,6 +442,30 @@ func tags(t *testing.T, dir string) []string {
 	return names
 }
 
+// Messages and prompts are read, and nothing of them stays but numbers.
+func TestNoMarkPassesContent(t *testing.T) {
+	long := strings.Repeat(mark+" "+inside+" ", 300)
+	ask := fmt.Sprintf(`[{"role":%q,"parts":[{"type":"text","content":%q}]}]`, mark, long)
+	act := fmt.Sprintf(`[{"role":"assistant","finish_reason":%q,"parts":[{"type":"tool_call","name":%q,"arguments":{"path":%q}}]}]`, mark, mark, inside)
+	td := traces(t, "x", "chat", attrs{"service.name": "svc"}, genaiSpan().with("gen_ai.input.messages", ask).with("gen_ai.output.messages", act))
+	drafts, rejected := otlp.FromTraces(td)
+	if leaks := leak(t, drafts, rejected); len(leaks) > 0 || len(drafts) != 1 {
+		t.Fatalf("%d drafts, marks in %v", len(drafts), leaks)
+	}
+	u := drafts[0].Event.Usage
+	if u.H64 == nil || u.TargetH64 == nil || u.KappaPpm == nil || u.GetNewTurnTokens() < 2048 {
+		t.Errorf("turn %v, target %v, ratio %v, tokens %d: want all of them", u.H64, u.TargetH64, u.KappaPpm, u.GetNewTurnTokens())
+	}
+	prompt := attrs{"event.name": "user_prompt", "session.id": "s", "prompt": long, "prompt_length": len(long)}
+	drafts, rejected = otlp.FromLogs(logs(t, claudeResource(), prompt))
+	if leaks := leak(t, drafts, rejected); len(leaks) > 0 || len(drafts) != 1 {
+		t.Fatalf("%d drafts, marks in %v", len(drafts), leaks)
+	}
+	if n := drafts[0].Event.Activity.Numbers; len(n) != 2 || n[0].Key != event.KappaPPM {
+		t.Errorf("numbers of a prompt: %v", n)
+	}
+}
+
 // A mark in every place at once, in the JSON encoding and among records that do
 // not decode.
 func TestNoMarkPassesTheFallback(t *testing.T) {

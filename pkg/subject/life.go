@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/habit"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -187,6 +188,11 @@ const (
 	pullRequests = "claude_code.pull_request.count"
 	linesChanged = "claude_code.lines_of_code.count"
 	edits        = "claude_code.code_edit_tool.decision"
+	// A tool ran: as Claude Code and as the GenAI conventions announce it.
+	toolResult  = "tool_result"
+	executeTool = "execute_tool"
+	// A person wrote something.
+	userPrompt = "user_prompt"
 )
 
 // act is what a habit needs of an activity.
@@ -197,7 +203,7 @@ func (f *fact) act() (a habit.Act, ok bool) {
 		return a, false
 	}
 	switch name {
-	case commits, pullRequests, linesChanged, edits:
+	case commits, pullRequests, linesChanged, edits, toolResult, executeTool, userPrompt:
 	default:
 		return a, true // nothing that leaves anything behind
 	}
@@ -210,9 +216,26 @@ func (f *fact) act() (a habit.Act, ok bool) {
 	}
 	value := int64(1)
 	for _, n := range m.Numbers {
-		if n.Key == "value" && n.Value >= 0 && n.Value < 1e9 {
-			value = int64(n.Value)
+		if n.Value < 0 || n.Value >= 1e9 {
+			continue
 		}
+		switch n.Key {
+		case "value":
+			value = int64(n.Value)
+		case event.SideEffects:
+			a.Tells, a.SideEffects = true, int64(n.Value)
+		case event.KappaPPM:
+			a.KappaPPM, a.HasKappa = int64(n.Value), true
+		case "prompt_length":
+			a.Prompt, a.HasPrompt = (int64(n.Value)+3)/4, name == userPrompt
+		}
+	}
+	switch name {
+	case toolResult, executeTool:
+		a.Sink = a.SideEffects > 0
+		return a, true
+	case userPrompt:
+		return a, true
 	}
 	a.Sink = value > 0
 	switch name {

@@ -96,6 +96,60 @@ func TestWeekOfASubject(t *testing.T) {
 	}
 }
 
+// Tools that ran and prompts that were written say what requests cannot: what a
+// session left behind, and how long the new turn was.
+func TestWhatToolsDidAndPeopleWrote(t *testing.T) {
+	l := factLog{tb: t}
+	act := func(at int64, session, name string, numbers ...*goodhartv1.Number) {
+		f := usageFact("p_a", at)
+		f.Kind, f.Event.Usage, f.Event.Conversation = goodhartv1.FactKind_FACT_KIND_ACTIVITY, nil, session
+		f.Event.Activity = &goodhartv1.Activity{Name: name, Numbers: numbers}
+		l.add(at, "acme|p_a", f)
+	}
+	request := func(at int64, session string) {
+		f := usageFact("p_a", at)
+		f.Event.Conversation = session
+		l.add(at, "acme|p_a", f)
+	}
+	act(sec, "c1", userPrompt, &goodhartv1.Number{Key: "prompt_length", Value: 78}, &goodhartv1.Number{Key: "kappa_ppm", Value: 20_000})
+	request(2*sec, "c1") // answers it
+	request(3*sec, "c1") // what a tool gave back: nobody said how much
+	act(4*sec, "c1", toolResult, &goodhartv1.Number{Key: "side_effects", Value: 1})
+	request(5*sec, "c2")
+	act(6*sec, "c2", executeTool, &goodhartv1.Number{Key: "side_effects", Value: 0})
+	act(7*sec, "c3", userPrompt, &goodhartv1.Number{Key: "prompt_length", Value: 4}) // nothing answers
+	act(8*sec, "c2", toolResult)                                                     // a shell, which may have done anything
+	// Of a subject whose tools have written nothing so far it is known all the same.
+	reader := usageFact("p_b", sec)
+	reader.Event.Conversation = "c4"
+	l.add(9*sec, "acme|p_b", reader)
+	looked := usageFact("p_b", 2*sec)
+	looked.Kind, looked.Event.Usage, looked.Event.Conversation = goodhartv1.FactKind_FACT_KIND_ACTIVITY, nil, "c4"
+	looked.Event.Activity = &goodhartv1.Activity{Name: toolResult, Numbers: []*goodhartv1.Number{{Key: "side_effects", Value: 0}}}
+	l.add(10*sec, "acme|p_b", looked)
+	l.watermark(settled + 7*60*mnt)
+	weeks := map[string]*goodhartv1.Week{}
+	for _, f := range said(t, &l, goodhartv1.FeatureKind_FEATURE_KIND_WEEK) {
+		weeks[f.feature.Subject] = f.feature.Week
+	}
+	if len(weeks) != 2 {
+		t.Fatalf("%d weeks, want 2", len(weeks))
+	}
+	if k := weeks["p_b"]; k.Sessions != 1 || k.SinklessSessions != 1 {
+		t.Errorf("who only read: %d sessions, %d without a sink", k.Sessions, k.SinklessSessions)
+	}
+	k := weeks["p_a"]
+	if k.Sessions != 2 || k.SinklessSessions != 1 || k.SideEffects != 1 {
+		t.Errorf("%d sessions, %d without a sink, %d effects: want 2, 1, 1", k.Sessions, k.SinklessSessions, k.SideEffects)
+	}
+	if k.PromptRequests != 1 || k.PromptLnSum != -1_252_763 { // ln(6/21): 5 tokens out, 20 in
+		t.Errorf("%d answers to prompts, ln %d", k.PromptRequests, k.PromptLnSum)
+	}
+	if k.DenseTurns != 1 || k.PaddedTurns != 1 {
+		t.Errorf("%d dense turns, %d padded", k.DenseTurns, k.PaddedTurns)
+	}
+}
+
 // A runaway is said with the record that crosses, not when its minute has ended.
 func TestGuardIsSaidAtOnce(t *testing.T) {
 	l := factLog{tb: t}

@@ -22,6 +22,15 @@ const (
 	ClockHeader = "header"
 )
 
+// What becomes of content.
+const (
+	// ContentNumbers makes numbers and keyed hashes of the content that clients
+	// send, which is then forgotten.
+	ContentNumbers = "numbers"
+	// ContentOff leaves content unread.
+	ContentOff = "off"
+)
+
 // Config is the collector's configuration file. Default gives every optional
 // value.
 type Config struct {
@@ -42,6 +51,8 @@ type Config struct {
 	People string `yaml:"people_file"`
 	// Prices is a file of prices that goes before the embedded book.
 	Prices string `yaml:"prices_file"`
+	// Content is numbers or off.
+	Content string `yaml:"content"`
 	// Keyring maps each tenant to its HMAC key in hex, 32 bytes or more. Use
 	// ${NAME} to take it from the environment.
 	Keyring map[string]string `yaml:"keyring"`
@@ -112,6 +123,7 @@ func Default() Config {
 		Admin:          "127.0.0.1:9464",
 		Listen:         Listen{HTTP: "127.0.0.1:4318", GRPC: "127.0.0.1:4317"},
 		Clock:          ClockWall,
+		Content:        ContentNumbers,
 		Kafka:          kafka.Config{Brokers: []string{"127.0.0.1:9092"}},
 		ReloadInterval: 5 * time.Second,
 		TickInterval:   5 * time.Second,
@@ -158,6 +170,9 @@ func (c Config) Validate() error {
 	}
 	if c.Clock != ClockWall && c.Clock != ClockHeader {
 		bad("clock", "%q is not one of wall, header", c.Clock)
+	}
+	if c.Content != ContentNumbers && c.Content != ContentOff {
+		bad("content", "%q is not one of numbers, off", c.Content)
 	}
 	if c.Keys == "" {
 		bad("keys_file", "needed: the API keys that may send")

@@ -53,6 +53,7 @@ func TestValidateNamesEveryKey(t *testing.T) {
 	f("listen.grpc", func(c *Config) { c.Clock, c.Listen.GRPC = ClockHeader, "0.0.0.0:4317" })
 	f("listen.http", func(c *Config) { c.Clock, c.Listen.HTTP = ClockHeader, ":4318" })
 	f("clock", func(c *Config) { c.Clock = "sundial" })
+	f("content", func(c *Config) { c.Content = "all" })
 	f("keys_file", func(c *Config) { c.Keys = "" })
 	f("keyring", func(c *Config) { c.Keyring = nil })
 	f("keyring", func(c *Config) { c.KeyringFile = "ring.yaml" })

@@ -19,7 +19,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
+	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
 // marker makes strings that are found again wherever they went.
@@ -41,7 +43,7 @@ func (m *marker) put(field string) string {
 func (m *marker) all(signal string, a pcommon.Map, keys ...string) {
 	for _, key := range slices.Concat(keys, []string{"custom.key", "enduser.name", "code.filepath", "http.url", "db.query.text"}) {
 		if _, taken := a.Get(key); !taken {
-			a.PutStr(key, m.put(signal+" "+key))
+			a.PutStr(key, m.quote(key, m.put(signal+" "+key)))
 		}
 	}
 	a.PutStr(m.put(signal+" name of an attribute"), "x")
@@ -49,6 +51,21 @@ func (m *marker) all(signal string, a pcommon.Map, keys ...string) {
 	nested.PutStr("inner", m.put(signal+" nested"))
 	a.PutEmptySlice("custom.list").AppendEmpty().SetStr(m.put(signal + " listed"))
 	a.PutEmptyBytes("custom.bytes").FromRaw([]byte(m.put(signal + " bytes")))
+}
+
+// quote gives content the form in which the collector reads it, long enough for
+// all that it makes of it.
+func (m *marker) quote(key, text string) string {
+	long := strings.Repeat(text+" ", 1000)
+	switch key {
+	case "prompt":
+		return long
+	case "gen_ai.input.messages":
+		return fmt.Sprintf(`[{"role":"user","parts":[{"type":"text","content":%q}]}]`, long)
+	case "gen_ai.output.messages":
+		return fmt.Sprintf(`[{"role":"assistant","parts":[{"type":"tool_call","name":%q,"arguments":{"file_path":%q}}]}]`, text, text)
+	}
+	return text
 }
 
 func identityKeys() []string {
@@ -277,6 +294,18 @@ func TestMarks(t *testing.T) {
 			if accepted < 15 || refused < 15 {
 				t.Errorf("%d events and %d dead letters: the test shows little", accepted, refused)
 			}
+			derived := 0
+			for _, e := range r.events() {
+				if u := e.GetUsage(); u.GetH64() != 0 && u.GetTargetH64() != 0 && u.GetKappaPpm() != 0 && u.GetNewTurnTokens() > 2000 {
+					derived++
+				}
+				if slices.ContainsFunc(e.GetActivity().GetNumbers(), func(n *goodhartv1.Number) bool { return n.Key == event.KappaPPM }) {
+					derived++
+				}
+			}
+			if derived < 2 {
+				t.Errorf("%d events with numbers made of content: want a request and a prompt at least", derived)
+			}
 			found := m.find(r)
 			want := passing()
 			if shape.name != "label" {
@@ -289,6 +318,28 @@ func TestMarks(t *testing.T) {
 				t.Errorf("the log quotes a client: %s", r.log)
 			}
 		})
+	}
+}
+
+// With the switch off nothing is made of content.
+func TestContentOff(t *testing.T) {
+	r := start(t, func(c *Config) { c.Content = ContentOff })
+	m := &marker{shape: "%s", field: map[string]string{}}
+	m.send(t, r, false)
+	n := 0
+	for _, e := range r.events() {
+		if u := e.GetUsage(); u != nil {
+			n++
+			if u.H64 != nil || u.TargetH64 != nil || u.KappaPpm != nil || u.NewTurnTokens != nil {
+				t.Errorf("turn %v, target %v, ratio %v, tokens %v", u.H64, u.TargetH64, u.KappaPpm, u.NewTurnTokens)
+			}
+		}
+		if slices.ContainsFunc(e.GetActivity().GetNumbers(), func(n *goodhartv1.Number) bool { return n.Key == event.KappaPPM }) {
+			t.Errorf("%v", e.Activity)
+		}
+	}
+	if n == 0 {
+		t.Error("no usage")
 	}
 }
 

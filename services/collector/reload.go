@@ -127,7 +127,11 @@ func readBooks(cfg Config) (*books, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	b.stamper = event.NewStamper(ring, book, people)
+	var options []event.Option
+	if cfg.Content == ContentOff {
+		options = append(options, event.WithoutContent())
+	}
+	b.stamper = event.NewStamper(ring, book, people, options...)
 	return b, nil
 }
 

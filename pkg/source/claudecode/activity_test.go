@@ -40,6 +40,19 @@ func TestActivities(t *testing.T) {
 			},
 			"tool_result duration_ms=12 tool_result_size_bytes=7 decision_source=config success=true tool_name=Bash",
 		},
+		"tool that writes": {
+			attrs{"event.name": "tool_result", "tool_name": "Edit", "success": "true", "duration_ms": 12, "tool_result_size_bytes": 7},
+			"tool_result duration_ms=12 side_effects=1 tool_result_size_bytes=7 success=true tool_name=Edit",
+		},
+		"tool that looks": {
+			attrs{"event.name": "tool_result", "tool_name": "Read", "success": "true"}, "tool_result side_effects=0 success=true tool_name=Read",
+		},
+		"write that failed":      {attrs{"event.name": "tool_result", "tool_name": "Write", "success": false}, "tool_result side_effects=0 success=false tool_name=Write"},
+		"write that may have":    {attrs{"event.name": "tool_result", "tool_name": "Write"}, "tool_result tool_name=Write"},
+		"write through a server": {attrs{"event.name": "tool_result", "tool_name": "mcp__gh__create_pull_request", "success": true}, "tool_result side_effects=1 success=true tool_name=mcp"},
+		"padded prompt": {
+			attrs{"event.name": "user_prompt", "prompt": strings.Repeat("again and ", 1000), "prompt_length": 10000}, "user_prompt kappa_ppm=5800 prompt_length=10000",
+		},
 		"tool of a server":  {attrs{"event.name": "tool_decision", "tool_name": "mcp__acme_vault__read", "decision": "accept", "source": "hook"}, "tool_decision decision=accept source=hook tool_name=mcp"},
 		"unheard-of values": {attrs{"event.name": "tool_decision", "tool_name": "AcmeSecret", "decision": "perhaps"}, "tool_decision decision=other tool_name=other"},
 		"mode":              {attrs{"event.name": "permission_mode_changed", "from_mode": "plan", "to_mode": "acceptEdits", "trigger": "shift_tab"}, "permission_mode_changed from_mode=plan to_mode=acceptEdits trigger=shift_tab"},

@@ -14,7 +14,7 @@ const (
 	Source = "claude-code"
 	// version is that of the mapping; it changes when an event would look
 	// different.
-	version = "1"
+	version = "2"
 
 	scopePrefix = "com.anthropic.claude_code"
 	namePrefix  = "claude_code."
@@ -43,15 +43,16 @@ func claims(o *record.Origin) bool {
 
 // fields are the attributes that several forms of announcement share.
 type fields struct {
-	who record.Who
-	num record.Numbers
+	who        record.Who
+	repository record.Repository
+	num        record.Numbers
 	// derived are numbers that a wrapper of the tool adds.
 	derived record.Derived
 
 	name, model, speed, querySource, agent string
 	requestID, clientRequestID, responseID string
 	prompt, timestamp                      string
-	finish, toolParameters                 string
+	finish, tool, toolParameters, quoted   string
 
 	input, output, cacheRead, cacheWrite *int64
 	duration, ttft                       *int64
@@ -63,9 +64,9 @@ type fields struct {
 
 // read fills the fields from the attributes of a record, in one pass.
 func (f *fields) read(o *record.Origin, attributes pcommon.Map) {
-	f.who = o.Who
+	f.who, f.repository = o.Who, o.Repository
 	for key, value := range attributes.All() {
-		if f.who.Read(key, value) || f.readString(key, value) || f.derived.Read(key, value, &f.num) {
+		if f.who.Read(key, value) || f.repository.Read(key, value) || f.readString(key, value) || f.derived.Read(key, value, &f.num) {
 			continue
 		}
 		f.readNumber(key, value)
@@ -99,6 +100,10 @@ func (f *fields) readString(key string, value pcommon.Value) bool {
 		f.prompt = record.Text(value)
 	case "stop_reason":
 		f.finish = record.Text(value)
+	case "tool_name":
+		f.tool = record.Text(value)
+	case "prompt":
+		f.quoted = record.Text(value)
 	case "tool_parameters":
 		f.toolParameters = record.Text(value)
 	case "type":

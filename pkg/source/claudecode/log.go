@@ -34,7 +34,8 @@ func (a *Adapter) Log(r *record.Log, out *record.Out) bool {
 		return true
 	}
 	d := event.Draft{
-		Conversation: f.who.Session, Prompt: f.prompt, Actor: f.who.Actor, RawID: f.who.RawID(),
+		Conversation: f.who.Session, ParentConversation: f.who.Parent, Prompt: f.prompt, Repository: f.repository.ID(),
+		Actor: f.who.Actor, RawID: f.who.RawID(),
 	}
 	if name == "api_request" {
 		d.Event = record.NewUsage(Source, goodhartv1.Signal_SIGNAL_LOG, r.Origin)
@@ -87,12 +88,22 @@ func (a *Adapter) activity(name string, r *record.Log, f *fields, d *event.Draft
 	e := record.NewActivity(Source, goodhartv1.Signal_SIGNAL_LOG, r.Origin, name)
 	e.AdapterVersion = version
 	f.num = record.Numbers{} // only what the table takes has to be well formed
+	switch name {
+	case "tool_result":
+		switch d.Commit = commit(f.toolParameters); {
+		case d.Commit != "":
+			record.Number(e.Activity, event.SideEffects, 1)
+		case f.hasSuccess:
+			record.SideEffects(e.Activity, f.tool, f.success)
+		}
+	case "user_prompt":
+		if prompt := f.quoted; prompt != "" {
+			d.Content = func() event.Content { return event.Content{Turn: prompt} }
+		}
+	}
 	columns.fill(e, r.Record.Attributes(), &f.num)
 	if f.num.Strings {
 		event.Flag(e, goodhartv1.Quality_QUALITY_STRING_NUMBERS)
-	}
-	if name == "tool_result" {
-		d.Commit = commit(f.toolParameters)
 	}
 	return e
 }

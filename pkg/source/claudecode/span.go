@@ -18,7 +18,8 @@ func (a *Adapter) Span(r *record.Span, out *record.Out) bool {
 	var f fields
 	f.read(r.Origin, r.Record.Attributes())
 	d := event.Draft{
-		Conversation: f.who.Session, Prompt: f.prompt, Actor: f.who.Actor, RawID: f.who.RawID(),
+		Conversation: f.who.Session, ParentConversation: f.who.Parent, Prompt: f.prompt, Repository: f.repository.ID(),
+		Actor: f.who.Actor, RawID: f.who.RawID(),
 	}
 	trace, span := r.Record.TraceID().String(), r.Record.SpanID().String()
 	if d.RawID == "" {

@@ -15,7 +15,7 @@ const (
 	// Source is the name of the adapter in events.
 	Source = "otel-genai"
 	// version is that of the mapping.
-	version = "1"
+	version = "2"
 	// inferenceEvent carries the same usage as the span it belongs to.
 	inferenceEvent = "gen_ai.client.inference.operation.details"
 )
@@ -108,7 +108,10 @@ func (f *fields) add(at place, out *record.Out) {
 	if at.signal == goodhartv1.Signal_SIGNAL_LOG && kind == unnamed {
 		kind = inference // the event itself says what it is
 	}
-	d := event.Draft{Conversation: f.conversation(), Actor: f.who.Actor, RawID: f.rawID(at.trace)}
+	d := event.Draft{
+		Conversation: f.conversation(), ParentConversation: f.who.Parent, Repository: f.repository.ID(),
+		Actor: f.who.Actor, RawID: f.rawID(at.trace),
+	}
 	switch {
 	case kind == unnamed && f.hasTokens() && !f.looksLikeRequest():
 		out.Reject(Source, event.ReasonUnknownRecord, "gen_ai.operation.name",
@@ -118,6 +121,7 @@ func (f *fields) add(at place, out *record.Out) {
 		d.Event = record.NewUsage(Source, at.signal, at.origin)
 		f.fill(d.Event, at.failed)
 		d.Natural, d.Request = f.names(at)
+		d.Content = f.content()
 	default:
 		d.Event = record.NewActivity(Source, at.signal, at.origin, f.activityName())
 		f.fillActivity(d.Event, at.failed)

@@ -36,16 +36,18 @@ func (c *count) set(n *record.Numbers, key string, v pcommon.Value, rank int) {
 // fields are the attributes of a span or an inference event, under whichever of
 // their names.
 type fields struct {
-	who     record.Who
-	num     record.Numbers
-	derived record.Derived
+	who        record.Who
+	repository record.Repository
+	num        record.Numbers
+	derived    record.Derived
+	quoted     quoted
 
 	operation, spanKind              ranked
 	system                           ranked
 	requestModel, responseModel      ranked
 	response, thread                 ranked
 	agent, tier, finish              ranked
-	errorType, toolType              string
+	errorType, toolType, toolName    string
 	input, output, total             count
 	cacheRead, cacheWrite, reasoning count
 	cost                             *int64
@@ -54,12 +56,12 @@ type fields struct {
 }
 
 func (f *fields) read(o *record.Origin, attributes pcommon.Map) {
-	f.who = o.Who
+	f.who, f.repository = o.Who, o.Repository
 	for key, value := range attributes.All() {
 		switch {
 		case strings.HasPrefix(key, "gen_ai.usage."), strings.HasPrefix(key, "llm."):
 			f.readNumber(key, value)
-		case f.who.Read(key, value), f.derived.Read(key, value, &f.num):
+		case f.who.Read(key, value), f.repository.Read(key, value), f.derived.Read(key, value, &f.num):
 			continue
 		}
 		f.readString(key, value)
@@ -167,6 +169,12 @@ func (f *fields) readString(key string, v pcommon.Value) {
 		f.errorType = record.Text(v)
 	case "gen_ai.tool.type":
 		f.toolType = record.Text(v)
+	case "gen_ai.tool.name":
+		f.toolName = record.Text(v)
+	case "gen_ai.input.messages":
+		f.quoted.asked = v
+	case "gen_ai.output.messages":
+		f.quoted.answered = v
 	case "enduser.pseudo.id":
 		if s := record.Text(v); s != "" && f.who.Actor.UserID == "" {
 			f.who.Actor.UserID = s

@@ -60,6 +60,9 @@ func (f *fields) fillActivity(e *goodhartv1.Event, failed bool) {
 	if f.duration != nil {
 		record.Number(e.Activity, "duration_ms", float64(*f.duration))
 	}
+	if f.operationName() == executeTool {
+		record.SideEffects(e.Activity, f.toolName, !failed)
+	}
 	status := "ok"
 	if failed {
 		status = "error"

@@ -346,3 +346,48 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+// What places a request among others has attributes of the conventions, or ours.
+func TestPlaceOfARequest(t *testing.T) {
+	a := attrs{
+		"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "child", "gen_ai.usage.output_tokens": 6,
+		"goodhart.parent_conversation_id": "parent", "goodhart.sequence": 7, "vcs.repository.url.full": "https://git.example/acme/api.git",
+	}
+	events, rejected := span(t, a)
+	e := one(t, events, rejected)
+	parent := one(t, first(span(t, attrs{"gen_ai.operation.name": "chat", "gen_ai.conversation.id": "parent"})), nil)
+	if e.ParentConversation != parent.Conversation || e.ParentConversation == "" || e.GetSequence() != 7 || len(e.Repository) != 32 {
+		t.Errorf("parent %q of %q, sequence %d, repository %q", e.ParentConversation, parent.Conversation, e.GetSequence(), e.Repository)
+	}
+	delete(a, "vcs.repository.url.full")
+	events, rejected = span(t, a)
+	if e := one(t, events, rejected); e.Repository != "" {
+		t.Errorf("repository %q where none is named", e.Repository)
+	}
+}
+
+func first(events []*goodhartv1.Event, _ []event.Rejection) []*goodhartv1.Event { return events }
+
+// A tool that ran says by its name what it left behind.
+func TestToolSpans(t *testing.T) {
+	fail := func(s ptrace.Span) { s.Status().SetCode(ptrace.StatusCodeError) }
+	for name, c := range map[string]struct {
+		tool   string
+		change []func(ptrace.Span)
+		want   []float64
+	}{
+		"writes": {"write_file", nil, []float64{1}}, "fails": {"write_file", []func(ptrace.Span){fail}, []float64{0}},
+		"looks": {"read_file", nil, []float64{0}}, "may do anything": {"run_shell_command", nil, nil},
+	} {
+		events, rejected := span(t, attrs{"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": c.tool}, c.change...)
+		var got []float64
+		for _, n := range one(t, events, rejected).Activity.Numbers {
+			if n.Key == event.SideEffects {
+				got = append(got, n.Value)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

@@ -18,6 +18,9 @@ const (
 	composite
 )
 
+// executeTool is the operation of a tool that runs.
+const executeTool = "execute_tool"
+
 // operationName maps an operation into the vocabulary of the conventions.
 func (f *fields) operationName() string {
 	switch name := f.operation.value; name {
@@ -39,7 +42,7 @@ func (f *fields) operationName() string {
 	case "AGENT":
 		return "invoke_agent"
 	case "TOOL":
-		return "execute_tool"
+		return executeTool
 	case "RETRIEVER":
 		return "retrieval"
 	case "CHAIN", "WORKFLOW", "TASK":
@@ -54,7 +57,7 @@ func (f *fields) kind() kind {
 	switch f.operationName() {
 	case "chat", "generate_content", "text_completion", "embeddings", "rerank":
 		return inference
-	case "invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "retrieval", "plan", "fetch_response",
+	case "invoke_agent", "create_agent", executeTool, "invoke_workflow", "retrieval", "plan", "fetch_response",
 		"guardrail", "evaluator", "prompt", "create_memory", "update_memory", "delete_memory", "search_memory":
 		return composite
 	}

@@ -12,11 +12,13 @@ import (
 
 const derivedPrefix = "goodhart."
 
-// Derived are the numbers that need content but do not carry it, where a source
-// computes them itself: goodhart.new_turn_tokens, .turn, .h64, .target_h64,
-// .kappa, .side_effects, .tz_offset_min. The zero value is ready.
+// Derived are the numbers that no convention has a name for: those that need
+// content but do not carry it, where a source computes them itself, and what
+// places a record. goodhart.new_turn_tokens, .turn, .h64, .target_h64, .kappa,
+// .side_effects, .tz_offset_min, .sequence. The zero value is ready.
 type Derived struct {
 	newTurnTokens, turn, sideEffects *int64
+	sequence                         *int64
 	h64, target                      *uint64
 	kappa                            *int32
 	tzOffset                         *int32
@@ -31,6 +33,8 @@ func (d *Derived) Read(key string, value pcommon.Value, n *Numbers) bool {
 	switch name {
 	case "new_turn_tokens":
 		d.newTurnTokens = n.Count(key, value, event.MaxCount)
+	case "sequence":
+		d.sequence = n.Count(key, value, 1<<53)
 	case "turn":
 		d.turn = n.Count(key, value, 1<<31)
 	case "side_effects":
@@ -60,6 +64,10 @@ func (d *Derived) Fill(e *goodhartv1.Event) {
 	if d.sideEffects != nil {
 		effects := int32(*d.sideEffects)
 		u.SideEffects = &effects
+	}
+	if d.sequence != nil {
+		sequence := uint64(*d.sequence)
+		e.Sequence = &sequence
 	}
 	e.TzOffsetMin = d.tzOffset
 }

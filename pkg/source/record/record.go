@@ -34,8 +34,10 @@ type Origin struct {
 	Service   string // service.name
 	Version   string // service.version
 	Transport goodhartv1.Transport
-	// Who is what the resource says about the actor.
-	Who Who
+	// Who is what the resource says about the actor, and Repository about where the
+	// work is done.
+	Who        Who
+	Repository Repository
 }
 
 // NewOrigin reads a resource; the caller sets the scope.
@@ -44,7 +46,9 @@ func NewOrigin(resource pcommon.Map, transport goodhartv1.Transport) *Origin {
 	o.Service, _ = String(resource, "service.name")
 	o.Version, _ = String(resource, "service.version")
 	for key, value := range resource.All() {
-		o.Who.Read(key, value)
+		if !o.Who.Read(key, value) {
+			o.Repository.Read(key, value)
+		}
 	}
 	return o
 }

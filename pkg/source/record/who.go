@@ -12,6 +12,8 @@ import (
 type Who struct {
 	Actor   event.Actor
 	Session string
+	// Parent is the conversation that began this one.
+	Parent string
 	// accountUUID says that AccountID is the better of two ids.
 	accountUUID bool
 }
@@ -23,6 +25,8 @@ func (w *Who) Read(key string, value pcommon.Value) bool {
 	switch key {
 	case "session.id":
 		to = &w.Session
+	case "goodhart.parent_conversation_id":
+		to = &w.Parent
 	case "user.email":
 		to = &w.Actor.Email
 	case "user.account_uuid":

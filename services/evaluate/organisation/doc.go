@@ -15,8 +15,7 @@
 // spans of the GenAI conventions, outcomes as CloudEvents; [Record.AppendSpan] and
 // [Record.CloudEvent] encode what a collector turns into the same event, if it
 // has [Organisation.PeopleFile], [Organisation.Credentials] and
-// [Organisation.TenantKey]: all but the repository, the parent conversation and the
-// sequence, which spans cannot carry. There are no activities, so accepted edits and
+// [Organisation.TenantKey]. There are no activities, so accepted edits and
 // outcomes that clients report stay unknown. About a week of events is in memory
 // at a time.
 // [Organisation.Truth] adds up exactly the events that were yielded.

@@ -16,9 +16,7 @@ import (
 )
 
 // AppendSpan adds a usage record to traces as the span that the GenAI conventions
-// have for it. Repository, parent conversation and sequence have no attribute
-// there: a collector that reads the span knows everything else. Records of one
-// batch must have come with the same credential.
+// have for it. Records of one batch must have come with the same credential.
 func (r *Record) AppendSpan(to ptrace.Traces) {
 	e, u := r.Event, r.Event.Usage
 	resource := to.ResourceSpans().AppendEmpty()
@@ -49,6 +47,8 @@ func (r *Record) AppendSpan(to ptrace.Traces) {
 		{"gen_ai.response.model", u.ResponseModel},
 		{"gen_ai.response.id", response},
 		{"gen_ai.conversation.id", r.Draft.Conversation},
+		{"goodhart.parent_conversation_id", r.Draft.ParentConversation},
+		{"vcs.repository.name", r.Draft.Repository},
 		{"error.type", u.ErrorType},
 	} {
 		if s.value != "" {
@@ -93,6 +93,9 @@ func putNumbers(a pcommon.Map, e *goodhartv1.Event) {
 	}
 	if u.SideEffects != nil {
 		a.PutInt("goodhart.side_effects", int64(*u.SideEffects))
+	}
+	if e.Sequence != nil {
+		a.PutInt("goodhart.sequence", int64(*e.Sequence))
 	}
 	if e.TzOffsetMin != nil {
 		a.PutInt("goodhart.tz_offset_min", int64(*e.TzOffsetMin))

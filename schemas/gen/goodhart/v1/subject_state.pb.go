@@ -649,7 +649,9 @@ type HabitSession struct {
 	Sink      bool  `protobuf:"varint,8,opt,name=sink,proto3" json:"sink,omitempty"`
 	SinkMs    int64 `protobuf:"varint,9,opt,name=sink_ms,json=sinkMs,proto3" json:"sink_ms,omitempty"`
 	// Its last request put out more than the subject's p90, and when.
-	LongOutputMs  int64 `protobuf:"varint,10,opt,name=long_output_ms,json=longOutputMs,proto3" json:"long_output_ms,omitempty"`
+	LongOutputMs int64 `protobuf:"varint,10,opt,name=long_output_ms,json=longOutputMs,proto3" json:"long_output_ms,omitempty"`
+	// Tokens of the prompt that its next request answers, plus one; 0 for none.
+	Prompt        int64 `protobuf:"varint,11,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -750,6 +752,13 @@ func (x *HabitSession) GetSinkMs() int64 {
 func (x *HabitSession) GetLongOutputMs() int64 {
 	if x != nil {
 		return x.LongOutputMs
+	}
+	return 0
+}
+
+func (x *HabitSession) GetPrompt() int64 {
+	if x != nil {
+		return x.Prompt
 	}
 	return 0
 }
@@ -1061,7 +1070,7 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\alast_ms\x18\x01 \x01(\x03R\x06lastMs\x12\x12\n" +
 	"\x04gaps\x18\x02 \x01(\x03R\x04gaps\x12\x10\n" +
 	"\x03sum\x18\x03 \x01(\x03R\x03sum\x12\x18\n" +
-	"\asquares\x18\x04 \x01(\x03R\asquares\"\x90\x02\n" +
+	"\asquares\x18\x04 \x01(\x03R\asquares\"\xa8\x02\n" +
 	"\fHabitSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x17\n" +
 	"\alast_ms\x18\x02 \x01(\x03R\x06lastMs\x12\x14\n" +
@@ -1075,7 +1084,8 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\x04sink\x18\b \x01(\bR\x04sink\x12\x17\n" +
 	"\asink_ms\x18\t \x01(\x03R\x06sinkMs\x12$\n" +
 	"\x0elong_output_ms\x18\n" +
-	" \x01(\x03R\flongOutputMs\"#\n" +
+	" \x01(\x03R\flongOutputMs\x12\x16\n" +
+	"\x06prompt\x18\v \x01(\x03R\x06prompt\"#\n" +
 	"\tHabitRing\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\x11R\x06values\"\x95\x02\n" +
 	"\n" +

@@ -682,6 +682,11 @@ func (m *HabitSession) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Prompt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Prompt))
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.LongOutputMs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LongOutputMs))
 		i--
@@ -1271,6 +1276,9 @@ func (m *HabitSession) SizeVT() (n int) {
 	}
 	if m.LongOutputMs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.LongOutputMs))
+	}
+	if m.Prompt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Prompt))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3280,6 +3288,25 @@ func (m *HabitSession) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.LongOutputMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Prompt", wireType)
+			}
+			m.Prompt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Prompt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -5847,6 +5874,25 @@ func (m *HabitSession) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.LongOutputMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Prompt", wireType)
+			}
+			m.Prompt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Prompt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
