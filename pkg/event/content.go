@@ -108,7 +108,7 @@ func normalise(text string) (words []byte, n int) {
 	in := false
 	for i := 0; i < len(text); {
 		c, size := rune(text[i]), 1
-		letter, alone := false, false
+		var letter, alone bool
 		if c < utf8.RuneSelf {
 			letter = c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
 			if c >= 'A' && c <= 'Z' {
