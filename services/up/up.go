@@ -115,6 +115,7 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 	p.start(ctx, "broker", func(ctx context.Context) error {
 		c := broker.Default()
 		c.Listen, c.Data = cfg.Broker, filepath.Join(cfg.Data, "broker")
+		c.SyncWrites = !cfg.Simulation // months go by in minutes, and are played again after a power loss
 		return broker.Run(ctx, c, tel)
 	})
 	answered := make(chan struct{})
