@@ -88,7 +88,7 @@ func record(t *testing.T) []*kgo.Record {
 		t.Fatal(err)
 	}
 	plan := simulate.Default()
-	plan.Dir, plan.Seed, plan.People, plan.Days, plan.Events = t.TempDir(), 11, 120, 28, 520_000
+	plan.Dir, plan.Seed, plan.People, plan.Days, plan.Events = t.TempDir(), 11, 120, 28, 540_000
 	if err := simulate.Plan(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}

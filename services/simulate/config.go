@@ -1,4 +1,4 @@
-// Package simulate plays a company that uses AI tools for four weeks, over the
+// Package simulate plays a company that uses AI tools for some weeks, over the
 // real protocols, and says beforehand what must be in the database afterwards.
 //
 // It has two phases. Plan writes a directory: the people and keys files of the
@@ -49,6 +49,9 @@ type Config struct {
 	// Rate is how many records a second are sent at most, on average over a step;
 	// 0: as fast as they are acknowledged.
 	Rate int `yaml:"rate"`
+	// Hours is after how many hours of the period Send stops; the rest is sent by
+	// the next one. 0: it sends all.
+	Hours int `yaml:"hours"`
 	// Patience is how long an unreachable collector is tried again before Send
 	// gives up.
 	Patience time.Duration `yaml:"patience"`
@@ -86,6 +89,7 @@ func (c Config) Validate() error {
 	}
 	check(c.Concurrency >= 1 && c.Concurrency <= 64, "concurrency: %d is not in 1..64", c.Concurrency)
 	check(c.Rate >= 0, "rate: %d is negative", c.Rate)
+	check(c.Hours >= 0, "hours: %d is negative", c.Hours)
 	check(c.Patience > 0, "patience: %s is not positive", c.Patience)
 	if c.Phase == PhaseSend {
 		check(c.HTTP != "", "http: must not be empty")
@@ -134,6 +138,7 @@ func ParseArgs(args []string, out io.Writer) (Config, error) {
 		f.StringVar(&c.GRPC, "grpc", c.GRPC, "address of the collector's OTLP/gRPC")
 		f.IntVar(&c.Concurrency, "concurrency", c.Concurrency, "requests under way at once")
 		f.IntVar(&c.Rate, "rate", c.Rate, "records a second at most; 0: as fast as they are acknowledged")
+		f.IntVar(&c.Hours, "hours", c.Hours, "stop after so many hours of the period, to go on later; 0: send all")
 		f.DurationVar(&c.Patience, "patience", c.Patience, "how long to try an unreachable collector")
 	default:
 		return c, fmt.Errorf("simulate: phase %q is neither plan nor send", c.Phase)

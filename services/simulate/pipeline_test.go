@@ -161,8 +161,14 @@ func (p *pipeline) deliver(m *client.Message) {
 // The real decoders and the real ledger fold, fed with the bytes of the wire in
 // any order within a step, come to the truth.
 func TestThePipelineComesToTheTruth(t *testing.T) {
+	t.Run("short", func(t *testing.T) { comesToTheTruth(t, 21, 40_000) })
+	t.Run("with a story", func(t *testing.T) { comesToTheTruth(t, 119, 25_000) })
+}
+
+func comesToTheTruth(t *testing.T, days, events int) {
+	t.Helper()
 	cfg := testConfig(t, 13)
-	cfg.Days, cfg.Events = 21, 40_000
+	cfg.Days, cfg.Events = days, events
 	if err := Plan(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

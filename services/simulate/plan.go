@@ -20,6 +20,8 @@ const (
 	peopleFile   = "people.yaml"
 	keysFile     = "keys.yaml"
 	secretsFile  = "secrets.json"
+	policyFile   = "policy.yaml"
+	targetFile   = "policy.target.yaml"
 	truthDir     = "truth"
 	progressFile = "progress.json"
 )
@@ -29,7 +31,7 @@ const (
 const rest = 72 * time.Hour
 
 // generation changes when the same seed gives other traffic than before.
-const generation = 1
+const generation = 2
 
 // plan is what Send needs to know to make the same traffic again.
 type plan struct {
@@ -45,6 +47,10 @@ type plan struct {
 	FinalClock int64 `json:"final_clock"`
 	// Mark is in everything that must not be stored.
 	Mark string `json:"mark"`
+	// AnnouncedHour is the hour of the period at which the target is announced,
+	// RunawayHour the one in which a service has run away; 0 if there is none.
+	AnnouncedHour int `json:"announced_hour"`
+	RunawayHour   int `json:"runaway_hour"`
 	// Totals are what will be sent.
 	Totals truth.Totals `json:"totals"`
 }
@@ -99,14 +105,18 @@ func Plan(ctx context.Context, cfg Config) error {
 	}
 	company := p.company()
 	t := truth.New(p.End.UnixMilli())
-	for step := range traffic.New(p.traffic(), company).All() {
+	if company.Target != nil {
+		p.AnnouncedHour, p.RunawayHour = company.Target.Announced*24, company.Runaway.Hour
+	}
+	generator := traffic.New(p.traffic(), company)
+	for step := range generator.All() {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("plan: %w", err)
 		}
 		t.Add(step)
 	}
 	p.Totals = t.Totals
-	if err := errors.Join(writeCompany(cfg.Dir, company), t.Write(filepath.Join(cfg.Dir, truthDir)), p.write(cfg.Dir)); err != nil {
+	if err := errors.Join(p.writeCompany(cfg.Dir, company, generator.Threshold()), t.Write(filepath.Join(cfg.Dir, truthDir)), p.write(cfg.Dir)); err != nil {
 		return fmt.Errorf("plan: %w", err)
 	}
 	return p.announce(cfg, company)
@@ -126,7 +136,7 @@ func (p plan) announce(cfg Config, o *org.Org) error {
 	return nil
 }
 
-func writeCompany(dir string, o *org.Org) error {
+func (p plan) writeCompany(dir string, o *org.Org, threshold int64) error {
 	for _, f := range []struct {
 		name   string
 		encode func() ([]byte, error)
@@ -135,6 +145,8 @@ func writeCompany(dir string, o *org.Org) error {
 		{peopleFile, o.PeopleYAML, 0o644},
 		{keysFile, o.KeysYAML, 0o644},
 		{secretsFile, o.SecretsJSON, 0o600},
+		{policyFile, func() ([]byte, error) { return o.PolicyYAML(p.Start, 0) }, 0o644},
+		{targetFile, func() ([]byte, error) { return o.PolicyYAML(p.Start, threshold) }, 0o644},
 	} {
 		raw, err := f.encode()
 		if err != nil {

@@ -1,12 +1,16 @@
 package simulate
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 )
 
 func testConfig(t *testing.T, seed uint64) Config {
@@ -45,5 +49,42 @@ func TestPlanFollowsFromTheSeed(t *testing.T) {
 		if one[name] == other[name] {
 			t.Errorf("%s is the same for another seed", name)
 		}
+	}
+}
+
+// What the company declares is what goodhart apply takes: first itself, then the
+// target, from the day of its announcement on.
+func TestPoliciesAreValid(t *testing.T) {
+	cfg := testConfig(t, 9)
+	cfg.Days, cfg.People = 140, 200
+	files := planned(t, cfg)
+	p, err := readPlan(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := map[string]*policy.Policy{}
+	for _, name := range []string{policyFile, targetFile} {
+		var tree map[string]any
+		if err := yaml.Unmarshal([]byte(files[name]), &tree); err != nil {
+			t.Fatal(err)
+		}
+		document, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed[name], err = policy.Parse(document); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	before, after := parsed[policyFile], parsed[targetFile]
+	if before.Tenant != "demo" || len(before.Targets) != 0 || len(before.Context) != 1 || len(before.Automation) != 1 || len(before.Teams) < 9 {
+		t.Errorf("before: %+v", before)
+	}
+	announced := p.Start.AddDate(0, 0, p.AnnouncedHour/24).UnixMilli()
+	if len(after.Targets) != 1 || int64(after.Targets[0].AnnouncedAt) != announced || after.Targets[0].Threshold <= 0 {
+		t.Errorf("targets %+v, announced at %d", after.Targets, announced)
+	}
+	if p.RunawayHour == 0 || p.RunawayHour >= p.AnnouncedHour {
+		t.Errorf("a service runs away in hour %d, the target is announced in hour %d", p.RunawayHour, p.AnnouncedHour)
 	}
 }

@@ -21,11 +21,12 @@ type bar struct {
 	tenths   int
 }
 
-func newBar(out io.Writer, total int, now time.Time) *bar {
+// newBar returns one for a send that begins when done of total steps are through.
+func newBar(out io.Writer, done, total int, now time.Time) *bar {
 	if out == nil {
 		out = io.Discard
 	}
-	b := &bar{out: out, total: max(1, total), began: now}
+	b := &bar{out: out, total: max(1, total), began: now, tenths: 10 * done / max(1, total)}
 	if f, ok := out.(*os.File); ok {
 		info, err := f.Stat()
 		b.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -54,7 +55,7 @@ func (b *bar) step(done int, records int64, at, now time.Time) error {
 	return err
 }
 
-// end prints the statistics of the whole send.
+// end prints the statistics of the send.
 func (b *bar) end(stats *client.Stats, now time.Time) error {
 	line := ""
 	if b.terminal {

@@ -55,11 +55,14 @@ func Send(ctx context.Context, cfg Config) (err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 	s := &sender{dir: cfg.Dir, client: c, limit: cfg.Concurrency}
 	generator := traffic.New(p.traffic(), p.company())
-	b := newBar(cfg.Out, generator.Steps(), time.Now())
+	b := newBar(cfg.Out, done.Acknowledged, generator.Steps(), time.Now())
 	before := done.Repeated // by a run that was interrupted
 	for step := range generator.All() {
 		if step.Index < done.Acknowledged {
 			continue
+		}
+		if cfg.Hours > 0 && step.Index >= cfg.Hours {
+			return b.end(c.Stats(), time.Now())
 		}
 		began := time.Now()
 		records, err := s.step(ctx, step)

@@ -254,6 +254,37 @@ func TestSendGoesOn(t *testing.T) {
 	}
 }
 
+// A sender that is told to stop at an hour stops there, and the next one goes on
+// without sending anything twice.
+func TestSendStopsAtAnHour(t *testing.T) {
+	cfg := testConfig(t, 13)
+	cfg.Days, cfg.Events = 2, 4_000
+	if err := Plan(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := farEnd(t, cfg.Dir, func([]byte) bool { return false })
+	cfg.Phase, cfg.Hours = PhaseSend, 17
+	cfg.HTTP, cfg.GRPC = c.start()
+	if err := Send(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if done := readProgress(t, cfg.Dir); done.Acknowledged != 17 || done.Done || len(c.clocks) != 17 {
+		t.Errorf("%d clocks, progress %+v", len(c.clocks), done)
+	}
+	cfg.Hours = 0
+	if err := Send(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	p, err := readPlan(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkClocks(t, c.clocks, p)
+	if got := readProgress(t, cfg.Dir); !got.Done || c.duplicate != p.Totals.Duplicates {
+		t.Errorf("progress %+v, %d duplicates of %d", got, c.duplicate, p.Totals.Duplicates)
+	}
+}
+
 func TestPace(t *testing.T) {
 	f := func(rate int, records int64, took, want time.Duration) {
 		t.Helper()

@@ -52,6 +52,8 @@ type Person struct {
 	ListsEmail, ListsAccount, ListsInstall bool
 	Memberships                            []Membership
 	Reporting                              Reporting
+	// Terse installations log requests and nothing else.
+	Terse bool
 	// SignedIn sessions carry e-mail and account; the others use an API key and
 	// carry the installation's id alone.
 	SignedIn bool
@@ -67,8 +69,17 @@ type Person struct {
 	// of a vacation.
 	From, To int
 	Away     [2]int
-	// OutcomesPerWeek is the person's expected number of verified outcomes.
+	// OutcomesPerWeek is the person's expected number of verified outcomes in a
+	// week of usual usage.
 	OutcomesPerWeek float64
+	// Tactic is how the person games the target from the day Onset on; empty for
+	// those who do not.
+	Tactic Tactic
+	Onset  int
+	// Look is how the person honestly looks unusual on the days from LookFrom up
+	// to LookTo; empty for most.
+	Look             Look
+	LookFrom, LookTo int
 }
 
 // Mapped reports whether what the person's sessions send leads to the people
@@ -119,6 +130,11 @@ type Org struct {
 	People   []*Person
 	Services []Service
 	Keys     []Key
+	// Target is announced in the course of long periods, and Runaway happens in
+	// them; nil in short ones. Migrating is the team whose migration is declared.
+	Target    *Target
+	Runaway   *Runaway
+	Migrating string
 }
 
 // Names of the keys with which the fleet reports.
@@ -148,12 +164,14 @@ func New(seed uint64, people, days int, start time.Time) *Org {
 	}
 	o.addServices(rng)
 	o.addKeys(rng)
+	o.tell(seed, days, start)
 	return o
 }
 
-// teamCount gives about one team to every dozen people.
+// teamCount gives about one team to every dozen people, in large companies to
+// fewer: figures of teams below ten are not shown.
 func teamCount(people int) int {
-	return min(max(people/12, 3), len(teamNames))
+	return min(max(people/12, 3), max(10, people/22), len(teamNames))
 }
 
 // teamSizes draws uneven sizes that add up; the last team stays at three
@@ -198,7 +216,12 @@ func newPerson(rng *rand.Rand, n int, teams []string, team, days int, start time
 		To:            days,
 		Memberships:   []Membership{{Team: teams[team], From: start.AddDate(-1, 0, 0)}},
 	}
-	p.Reporting = []Reporting{Everything, LogsOnly, MetricsOnly, SpansOnly}[pick(rng, []float64{.76, .08, .08, .08})]
+	reporting := []float64{.76, .08, .08, .08}
+	if days >= storyDays { // the same requests in fewer records
+		reporting = []float64{.12, .71, .07, .1}
+	}
+	p.Reporting = []Reporting{Everything, LogsOnly, MetricsOnly, SpansOnly}[pick(rng, reporting)]
+	p.Terse = days >= storyDays && p.Reporting == LogsOnly
 	switch r := rng.Float64(); {
 	case r < .06: // an API key on an installation that the directory knows
 		p.SignedIn, p.ListsInstall = false, true
@@ -238,6 +261,7 @@ func (p *Person) life(rng *rand.Rand, teams []string, team, days int, start time
 		p.Weight *= .5
 	case r < .27: // agents that work through the night
 		p.Hours, p.Weekend = roundTheClock(), .8
+		p.Look, p.LookTo = OnCall, forGood
 	}
 }
 

@@ -28,8 +28,8 @@ const (
 // OldVersion of the tool sent numbers as strings.
 const OldVersion = "2.1.81"
 
-// claudeSession plays one session of the coding tool.
-func (g *Generator) claudeSession(rng *rand.Rand, p *org.Person, day int) {
+// session begins a session of a person with the coding tool.
+func (g *Generator) session(rng *rand.Rand, p *org.Person) *Session {
 	s := &Session{
 		ID: org.UUID(rng), Person: p, Conversation: true,
 		Version:  []string{OldVersion, "2.1.158", "2.1.212", "2.1.224"}[choose(rng, .05, .15, .3, .5)],
@@ -49,14 +49,23 @@ func (g *Generator) claudeSession(rng *rand.Rand, p *org.Person, day int) {
 		s.Logs, s.Metrics, s.Spans = true, true, true
 	}
 	s.Gateway = rng.Float64() < .04
+	return s
+}
+
+// claudeSession plays a session in which somebody works, and returns its tokens
+// and how many of them bought nothing.
+func (g *Generator) claudeSession(rng *rand.Rand, p *org.Person, day int) (tokens, wasted int64) {
+	s := g.session(rng, p)
 	g.misfortune(rng, s, day)
 	start := g.startTime(rng, p, day)
 	play := &playing{g: g, rng: rng, s: s, now: start, context: int64(lognormal(rng, 18_000, .2, 9_000, 30_000))}
+	play.factor, play.bloated = size(p, day)
 	play.model = pickModel(rng)
 	if s.Long = play.model == modelLong; s.Long && !s.Logs && !s.Spans {
 		s.Long, play.model = false, modelSonnet
 	}
-	play.run(int(lognormal(rng, callsPerSession(p)*.73, .8, 2, 150)))
+	play.run(int(lognormal(rng, callsPerSession(p)*g.length*.73, .8, 2, 150)))
+	return play.tokens, play.wasted
 }
 
 // misfortune makes a few sessions report late, much later, or with a clock
@@ -100,6 +109,12 @@ type playing struct {
 	step    int64 // the hour whose counters are being summed
 	totals  counters
 	prompt  string
+	// factor is how much more than they need the contexts hold; what is above 1
+	// is wasted if bloated is set, and everything if wasteful is.
+	factor            float64
+	bloated, wasteful bool
+	// tokens so far, and those that bought nothing.
+	tokens, wasted int64
 }
 
 func (p *playing) run(calls int) {
@@ -132,7 +147,7 @@ func (p *playing) activity(name, tool string, ok bool, size, duration int64) {
 	a := &Activity{
 		At: p.now + p.s.Skew, Name: name, Tool: tool, PromptID: p.prompt, Seq: p.s.seq, OK: ok, Size: size, DurationMs: duration,
 	}
-	if p.s.Logs {
+	if p.s.Logs && !p.s.Person.Terse {
 		p.g.put(Logs, p.now, p.s.Delay, Item{Session: p.s, Activity: a})
 	}
 	if p.s.Spans && (name == UserPrompt || name == ToolResult) {
@@ -165,11 +180,29 @@ func (p *playing) call(model, source string, context int64) {
 	} else {
 		c.Input = context
 	}
+	p.swell(c)
 	c.CostMicros = toolCostMicros(c)
 	c.End = p.now + p.s.Skew
 	c.DurationMs = min(c.DurationMs, c.End%Hour) // starts and ends in one hour
 	p.tick()
 	p.report(c)
+}
+
+// swell makes a request carry more than it needs, and counts.
+func (p *playing) swell(c *Call) {
+	needed := c.Input + c.CacheRead + c.CacheWrite + c.Output
+	if p.factor > 1 {
+		c.CacheRead = int64(float64(c.CacheRead) * p.factor)
+		c.CacheWrite = int64(float64(c.CacheWrite) * p.factor)
+	}
+	all := c.Input + c.CacheRead + c.CacheWrite + c.Output
+	switch {
+	case p.wasteful:
+		c.Wasted = all
+	case p.bloated:
+		c.Wasted = all - needed
+	}
+	p.tokens, p.wasted = p.tokens+all, p.wasted+c.Wasted
 }
 
 // grow lengthens the context by what was said, and compacts it at the limit.

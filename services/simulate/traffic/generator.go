@@ -12,26 +12,38 @@ import (
 type Generator struct {
 	cfg Config
 	org *org.Org
-	// scale turns appetites into sessions a day.
-	scale float64
+	// scale turns appetites into sessions a day, length into requests of one: where
+	// records are few for the people, both are fewer.
+	scale, length float64
 	// pending holds what is to be delivered, by step.
 	pending map[int]*[Signals][]Item
 	// again holds requests to be repeated, by step.
 	again map[int][]*Request
+	// begun is the work of the week that begins with the next step.
+	begun []Work
 }
 
 // New returns a generator for a company.
 func New(cfg Config, company *org.Org) *Generator {
 	g := &Generator{cfg: cfg, org: company, pending: map[int]*[Signals][]Item{}, again: map[int][]*Request{}}
-	var calls float64
+	var calls, outcomes float64
 	for _, p := range company.People {
 		for day := range cfg.Days {
-			if p.Works(day) {
-				calls += sessionsPerDay(p, g.weekday(day)) * callsPerSession(p) * itemsPerCall(p.Reporting)
+			if p.Works(day) { // levels and games are left out: they add about a tenth
+				outcomes += p.OutcomesPerWeek / 7
+				calls += sessionsPerDay(p, g.weekday(day)) * callsPerSession(p) * itemsPerCall(p)
 			}
 		}
 	}
-	g.scale = float64(cfg.Events) * (1 - serviceShare) / calls
+	records := float64(cfg.Events) * (1 - serviceShare)
+	if company.Target != nil { // many weeks of few records: outcomes and games count
+		records = .85*records - 2.2*outcomes
+	}
+	g.scale, g.length = records/calls, 1
+	if g.scale < 1 {
+		g.scale = math.Sqrt(g.scale)
+		g.length = g.scale
+	}
 	return g
 }
 
@@ -41,13 +53,15 @@ const serviceShare = .13
 
 // itemsPerCall is how many records a model request brings along, by how the
 // installation reports, as measured on the generator's output.
-func itemsPerCall(r org.Reporting) float64 {
-	switch r {
-	case org.LogsOnly:
+func itemsPerCall(p *org.Person) float64 {
+	switch {
+	case p.Terse:
+		return 1.05
+	case p.Reporting == org.LogsOnly:
 		return 2.5
-	case org.MetricsOnly:
+	case p.Reporting == org.MetricsOnly:
 		return .95
-	case org.SpansOnly:
+	case p.Reporting == org.SpansOnly:
 		return 1.6
 	default:
 		return 4.85
@@ -80,7 +94,9 @@ func (g *Generator) All() iter.Seq[*Step] {
 			if index%24 == 0 {
 				g.day(index / 24)
 			}
-			if !yield(g.step(index)) {
+			step := g.step(index)
+			step.Begun, g.begun = g.begun, nil
+			if !yield(step) {
 				return
 			}
 		}
@@ -100,22 +116,16 @@ const (
 	streamOutcome
 	streamFault
 	streamStep
+	streamLevel
+	streamGame
 )
 
+// day plays a day of the programs, and at the beginning of a week the week of the
+// people: what they deliver follows from what they use.
 func (g *Generator) day(day int) {
-	for i, p := range g.org.People {
-		if !p.Works(day) {
-			continue
-		}
-		rng := g.stream(streamPerson, i, day)
-		for range poisson(rng, sessionsPerDay(p, g.weekday(day))*g.scale) {
-			g.claudeSession(rng, p, day)
-		}
-		if p.Known && g.weekday(day) < 5 {
-			rng := g.stream(streamOutcome, i, day)
-			for n := range poisson(rng, p.OutcomesPerWeek/5) {
-				g.object(rng, p, i, day, n)
-			}
+	if day == 0 || g.weekday(day) == 0 {
+		for i, p := range g.org.People {
+			g.week(p, i, day)
 		}
 	}
 	batch := len(g.org.Services) - 1

@@ -86,7 +86,13 @@ func note(seen map[string]int, step *Step, r *Request) {
 // Nobody can say whether an item is late, or ahead, if it lies near the limit:
 // there must be a margin on both sides.
 func TestNothingLiesNearALimit(t *testing.T) {
-	cfg, company := demo(3)
+	t.Run("short", func(t *testing.T) { nothingLiesNearALimit(t, demo) })
+	t.Run("long", func(t *testing.T) { nothingLiesNearALimit(t, long) })
+}
+
+func nothingLiesNearALimit(t *testing.T, play func(uint64) (Config, *org.Org)) {
+	t.Helper()
+	cfg, company := play(3)
 	for step := range New(cfg, company).All() {
 		for _, r := range step.Requests {
 			for i := range r.Items {
@@ -110,7 +116,13 @@ func TestNothingLiesNearALimit(t *testing.T) {
 // A span and a log of one request must go out in one step, or the span may count
 // before the log is there.
 func TestSignalsOfARequestShareAStep(t *testing.T) {
-	cfg, company := demo(4)
+	t.Run("short", func(t *testing.T) { signalsOfARequestShareAStep(t, demo) })
+	t.Run("long", func(t *testing.T) { signalsOfARequestShareAStep(t, long) })
+}
+
+func signalsOfARequestShareAStep(t *testing.T, play func(uint64) (Config, *org.Org)) {
+	t.Helper()
+	cfg, company := play(4)
 	stepOf := map[string]int{}
 	for step := range New(cfg, company).All() {
 		for _, r := range step.Requests {
@@ -129,7 +141,13 @@ func TestSignalsOfARequestShareAStep(t *testing.T) {
 }
 
 func TestNamesAreUnique(t *testing.T) {
-	cfg, company := demo(5)
+	t.Run("short", func(t *testing.T) { namesAreUnique(t, demo) })
+	t.Run("long", func(t *testing.T) { namesAreUnique(t, long) })
+}
+
+func namesAreUnique(t *testing.T, play func(uint64) (Config, *org.Org)) {
+	t.Helper()
+	cfg, company := play(5)
 	seen := map[string]bool{}
 	add := func(name string) {
 		if seen[name] {

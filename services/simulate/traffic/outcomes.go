@@ -31,6 +31,7 @@ const (
 	shareReverted      = .07
 	shareReopened      = .05
 	shareUnmerged      = .08
+	shareAround        = .25 // of pull requests with more than their end, in long periods
 	shareSecond        = .03
 	outcomesDelayed    = .05
 	outcomesLate       = .01
@@ -69,13 +70,15 @@ func (g *Generator) object(rng *rand.Rand, p *org.Person, person, day, n int) {
 func (g *Generator) pullRequest(rng *rand.Rand, base Outcome, begun, done int64) {
 	opened := base
 	opened.Kind, opened.At, opened.Sha = PROpened, begun, ""
-	g.outcome(opened)
-	ci := base
-	ci.Kind, ci.At = CICompleted, begun+9*60_000
-	g.outcome(ci)
-	review := base
-	review.Kind, review.At, review.Sha = ReviewSubmitted, begun+(done-begun)/2, ""
-	g.outcome(review)
+	if g.org.Target == nil || rng.Float64() < shareAround {
+		g.outcome(opened)
+		ci := base
+		ci.Kind, ci.At = CICompleted, begun+9*60_000
+		g.outcome(ci)
+		review := base
+		review.Kind, review.At, review.Sha = ReviewSubmitted, begun+(done-begun)/2, ""
+		g.outcome(review)
+	}
 	if rng.Float64() < shareUnmerged {
 		closed := base
 		closed.Kind, closed.At, closed.Sha = PRClosedUnmerged, done, ""

@@ -29,7 +29,30 @@ func (g *Generator) serviceDay(rng *rand.Rand, index, day int) {
 		g.misfortune(rng, s, day)
 		g.serviceRun(rng, s, model, g.cfg.Start+int64(day)*Day+rng.Int64N(Day))
 	}
+	if r := g.org.Runaway; r != nil && r.Service == index && r.Hour/24 == day {
+		g.runAway(rng, svc, r)
+	}
 }
+
+// runAway plays a service that asks the same again and again, with everything it
+// knows, until somebody stops it. The cache makes it cheap, and no less wrong.
+func (g *Generator) runAway(rng *rand.Rand, svc *org.Service, r *org.Runaway) {
+	s := &Session{ID: org.UUID(rng), Service: svc, Team: svc.Team, Spans: true, Conversation: true, Provider: "aws.bedrock", Runaway: true}
+	binary.BigEndian.PutUint64(s.Trace[:], rng.Uint64()|1)
+	binary.BigEndian.PutUint64(s.Trace[8:], rng.Uint64())
+	begin := g.cfg.Start + int64(r.Hour)*Hour
+	for at := begin + 10_000; at < begin+int64(r.Hours)*Hour; at += runawayPause {
+		c := &Call{
+			End: at, Model: modelBedrock, DurationMs: 900, Input: 3, CacheRead: 190_000, Output: 20,
+			RequestID: fmt.Sprintf("resp_%011x%011x", rng.Uint64()>>20, rng.Uint64()>>20),
+		}
+		binary.BigEndian.PutUint64(c.Span[:], rng.Uint64()|1)
+		g.put(GenAI, at, 0, Item{Session: s, Call: c})
+	}
+}
+
+// runawayPause is the time between two requests of a service that runs away, ms.
+const runawayPause = 6_000
 
 func (g *Generator) serviceRun(rng *rand.Rand, s *Session, model string, now int64) {
 	for range 1 + rng.IntN(7) {

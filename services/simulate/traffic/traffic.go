@@ -72,8 +72,9 @@ type Session struct {
 	// later than it happened everything is delivered.
 	Skew  int64
 	Delay int
-	// Long sessions use the model's long context.
+	// Long sessions use the model's long context; Runaway ones are out of hand.
 	Long     bool
+	Runaway  bool
 	Version  string
 	Terminal string
 	Trace    [16]byte
@@ -96,6 +97,9 @@ type Call struct {
 	PromptID   string
 	Source     string
 	Seq        uint64
+	// Wasted is how many of the tokens bought nothing: they were spent for the
+	// target.
+	Wasted int64
 	// Failed calls report no tokens.
 	Failed bool
 	Span   [8]byte
@@ -239,6 +243,18 @@ type Step struct {
 	// of every request.
 	Start, End int64
 	Requests   []*Request
+	// Begun is the work that people begin in the seven days from this step on.
+	Begun []Work
+}
+
+// Work is what a person begins in a week.
+type Work struct {
+	Person *org.Person
+	// Tokens of the week, Useful those of them that were not wasted.
+	Tokens, Useful int64
+	// Outcomes is how many are expected of it, Usual how many the average person
+	// of the company delivers with as many tokens.
+	Outcomes, Usual float64
 }
 
 // Config is what a Generator depends on, beside the company.

@@ -97,6 +97,7 @@ type Truth struct {
 	usage   map[usageKey]*usage
 	rolling map[rollingKey]*usage
 	credits map[creditKey]*credit
+	story   story
 	finalW  int64
 }
 
@@ -107,14 +108,19 @@ func New(end int64) *Truth {
 		usage:   map[usageKey]*usage{},
 		rolling: map[rollingKey]*usage{},
 		credits: map[creditKey]*credit{},
+		story:   newStory(end),
 		finalW:  end + Epilogue - behind,
 	}
 }
 
 // Add accounts for a step. Steps are added in order.
 func (t *Truth) Add(step *traffic.Step) {
+	t.story.start = step.Start - int64(step.Index)*traffic.Hour
 	for _, r := range step.Requests {
 		t.request(step, r)
+	}
+	for i := range step.Begun {
+		t.story.begin(step.Start, &step.Begun[i])
 	}
 }
 
@@ -202,6 +208,7 @@ func (t *Truth) count(it *traffic.Item, at int64, late bool, u usage) {
 	if t.models[name].price == (rates{}) {
 		t.Totals.Unpriced++
 	}
+	t.story.count(it, at, u)
 	add(t.usage, usageKey{hour: at - at%traffic.Hour, team: team, model: t.models[name].name}, u)
 	if late {
 		return

@@ -23,6 +23,11 @@ const (
 	// ProvokedFile says how many records provoke what; where that is not 0, the
 	// database must show some.
 	ProvokedFile = "provoked.tsv"
+	// CastFile says who has which part in the story, EfficiencyFile how efficient
+	// teams are, ExcessFile what the target has cost.
+	CastFile       = "cast.tsv"
+	EfficiencyFile = "efficiency.tsv"
+	ExcessFile     = "excess.tsv"
 )
 
 // Write writes the files into a directory.
@@ -35,6 +40,10 @@ func (t *Truth) Write(dir string) error {
 		TotalsFile:   t.printTotals,
 		LeastFile:    t.printLeast,
 		ProvokedFile: t.printProvoked,
+
+		CastFile:       t.story.printCast,
+		EfficiencyFile: t.story.printEfficiency,
+		ExcessFile:     t.story.printExcess,
 	} {
 		var b bytes.Buffer
 		render(&b)
