@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The demo: starts the pipeline, sends it four weeks of an invented company over
+# The demo: starts the pipeline, sends it twenty weeks of an invented company over
 # the real protocols, and compares what is in the database with the truth that
-# was written down before anything was sent (compare.sh). It exits 1 on any
-# difference and leaves the files for reading.
+# was written down before anything was sent (compare.sh), and what is said of it
+# with what the company was made to do (story.sh). It exits 1 on any difference
+# of what is certain and leaves the files for reading.
 #
 #   GOODHART_BIN    directory of goodhart and chserve (default: built into .bin)
 #   CHDB_LIB        libchdb.so (default: .cache/chdb/package/libchdb.so)
 #   DEMO_DIR        directory of all state, emptied at the start (default: .goodhart/demo)
 #   DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_EVENTS   the company
-#   DEMO_PORT       first of six ports in a row instead of the usual ones
+#   DEMO_PORT       first of seven ports in a row instead of the usual ones
 #   DEMO_KEEP       not empty: leave the pipeline running at the end
 #   DEMO_KILL       hours of the period after which the pipeline is killed with
 #                   SIGKILL in the middle of its work and started again, e.g. "100 400"
@@ -21,17 +22,22 @@ dir=${DEMO_DIR:-$root/.goodhart/demo}
 pid=
 watcher=
 sender=
+alertmanager=
 first_rows=
+kills=(${DEMO_KILL:-})
+killed=0
 
 # shellcheck source=compare.sh
 source "$root/deploy/demo/compare.sh"
+# shellcheck source=story.sh
+source "$root/deploy/demo/story.sh"
 die() { say "demo: $*" >&2; exit 1; }
 seconds() { printf '%d.%d' $(($1 / 1000)) $(($1 % 1000 / 100)); }
 
 # stop ends the pipeline and waits for it.
 stop() {
   local p
-  for p in $watcher $sender; do kill "$p" 2>/dev/null || true; done
+  for p in $watcher $sender $alertmanager; do kill "$p" 2>/dev/null || true; done
   [[ -n $pid ]] || return 0
   local tries
   for ((tries = 0; tries < 300; tries++)); do # a signal to a process that is not yet there is lost
@@ -47,10 +53,10 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 ports() {
-  http=127.0.0.1:4318 grpc=127.0.0.1:4317 clickhouse=127.0.0.1:8123 broker=127.0.0.1:9092 admin=127.0.0.1:9464 engine=127.0.0.1:9461
+  http=127.0.0.1:4318 grpc=127.0.0.1:4317 clickhouse=127.0.0.1:8123 broker=127.0.0.1:9092 admin=127.0.0.1:9464 engine=127.0.0.1:9461 pager=127.0.0.1:9093
   if [[ -n ${DEMO_PORT:-} ]]; then
     http=127.0.0.1:$DEMO_PORT grpc=127.0.0.1:$((DEMO_PORT + 1)) clickhouse=127.0.0.1:$((DEMO_PORT + 2))
-    broker=127.0.0.1:$((DEMO_PORT + 3)) admin=127.0.0.1:$((DEMO_PORT + 4)) engine=127.0.0.1:$((DEMO_PORT + 5))
+    broker=127.0.0.1:$((DEMO_PORT + 3)) admin=127.0.0.1:$((DEMO_PORT + 4)) engine=127.0.0.1:$((DEMO_PORT + 5)) pager=127.0.0.1:$((DEMO_PORT + 6))
   fi
   cat >"$dir/up.yaml" <<YAML
 http: $http
@@ -60,6 +66,7 @@ broker: $broker
 admin: $admin
 clickhouse_admin: $engine
 YAML
+  printf 'kafka: {brokers: ["%s"]}\n' "$broker" >"$dir/apply.yaml"
 }
 
 query() { curl -sS --fail-with-body --max-time 60 "http://$clickhouse/" --data-binary "$1"; }
@@ -70,7 +77,7 @@ alive() { kill -0 "$pid" 2>/dev/null || { tail -n 30 "$dir/up.log" >&2; die "the
 start() {
   : >"$dir/up.log"
   "$bin/goodhart" up --config "$dir/up.yaml" --data "$dir/data" --library "$library" --simulation \
-    --keys "$dir/plan/keys.yaml" --people "$dir/plan/people.yaml" >"$dir/up.log" 2>&1 &
+    --keys "$dir/plan/keys.yaml" --people "$dir/plan/people.yaml" ${alertmanager:+--alerter "$dir/alerter.yaml"} >"$dir/up.log" 2>&1 &
   pid=$!
   local deadline=$(($(now_ms) + 120000))
   until [[ $(<"$dir/up.log") == *"goodhart is ready"* ]]; do
@@ -80,30 +87,37 @@ start() {
   done
 }
 
-# send sends everything. On the way it kills the pipeline where that is asked
-# for: the clients go on trying until it is back.
+# crash kills the pipeline and starts it again: the clients go on trying until it
+# is back.
+crash() {
+  local began
+  say "killing the pipeline in hour $(acknowledged)"
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null || true
+  killed=$((killed + 1))
+  mv "$dir/up.log" "$dir/up.$killed.log"
+  began=$(now_ms)
+  start
+  say "ready again after $(seconds $(($(now_ms) - began))) s"
+}
+
+# send [HOURS] sends everything, or up to so many hours of the period, and kills
+# the pipeline on the way where that is asked for.
 send() {
-  "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" &
+  "$bin/goodhart" simulate send --dir "$dir/plan" --http "http://$http" --grpc "$grpc" ${1:+--hours "$1"} &
   sender=$!
-  local at kills=0 killed status=0
-  for at in ${DEMO_KILL:-}; do
-    until ! kill -0 "$sender" 2>/dev/null || (($(acknowledged) >= at)); do sleep 0.05; done
-    say "killing the pipeline in hour $(acknowledged)"
-    kill -KILL "$pid"
-    wait "$pid" 2>/dev/null || true
-    kills=$((kills + 1))
-    mv "$dir/up.log" "$dir/up.$kills.log"
-    killed=$(now_ms)
-    start
-    say "ready again after $(seconds $(($(now_ms) - killed))) s"
-  done
+  local status=0
   while kill -0 "$sender" 2>/dev/null; do
     alive
-    sleep 0.3
+    if ((${#kills[@]} > 0)) && (($(acknowledged) >= kills[0])); then
+      kills=("${kills[@]:1}")
+      crash
+    fi
+    sleep 0.1
   done
   wait "$sender" || status=$?
   sender=
-  return $status
+  ((status == 0)) || die "sending failed"
 }
 
 # acknowledged prints how many hours are through.
@@ -130,13 +144,14 @@ watch_first() {
   done
 }
 
-examples() {
+# questions prints the questions that the views are for, and their answers.
+questions() {
   local f
-  for f in "$here"/examples/*.sql; do
+  for f in "$here"/sql/questions/*.sql; do
     say
     cat "$f"
-    { cat "$f" && echo 'FORMAT PrettyCompactMonoBlock'; } >"$dir/example.sql"
-    sql "$dir/example.sql"
+    { cat "$f" && echo 'FORMAT PrettyCompactMonoBlock'; } >"$dir/show.sql"
+    sql "$dir/show.sql"
   done
 }
 
@@ -164,16 +179,17 @@ main() {
   rm -rf "$dir"
   mkdir -p "$dir/got"
   ports
-  "$bin/goodhart" simulate plan --out "$dir/plan" --seed "${DEMO_SEED:-1}" --people "${DEMO_PEOPLE:-120}" \
-    --days "${DEMO_DAYS:-28}" --events "${DEMO_EVENTS:-240000}"
+  "$bin/goodhart" simulate plan --out "$dir/plan" --seed "${DEMO_SEED:-1}" --people "${DEMO_PEOPLE:-340}" \
+    --days "${DEMO_DAYS:-140}" --events "${DEMO_EVENTS:-270000}"
 
+  pager
   began=$(now_ms)
   say "starting the pipeline under $dir/data"
   start
   say "ready after $(seconds $(($(now_ms) - began))) s"
   watch_first &
   watcher=$!
-  send || die "sending failed"
+  play
   say "sent after $(seconds $(($(now_ms) - began))) s"
   drain
   wait "$watcher" || true
@@ -183,7 +199,8 @@ main() {
 
   say
   verdict
-  examples
+  story
+  questions
   look
   say
   say "FIRST_ROWS $(seconds $first_rows) s after the start; the whole demo took $(seconds $(($(now_ms) - began))) s"
