@@ -20,7 +20,7 @@ func TestDemoSurvivesKills(t *testing.T) {
 	bin, library := binaries(t)
 	demo := exec.CommandContext(t.Context(), "bash", "../../deploy/demo/demo.sh")
 	demo.Env = append(os.Environ(), "GOODHART_BIN="+bin, "CHDB_LIB="+library, "DEMO_DIR="+filepath.Join(t.TempDir(), "demo"),
-		"DEMO_PORT=23710", "DEMO_EVENTS=40000", "DEMO_PEOPLE=60", "DEMO_SEED=3", "DEMO_KILL=90 300")
+		"DEMO_PORT=23710", "DEMO_EVENTS=40000", "DEMO_PEOPLE=60", "DEMO_DAYS=28", "DEMO_SEED=3", "DEMO_KILL=90 300")
 	out, err := demo.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
