@@ -12,7 +12,7 @@ import (
 const (
 	// guardFactor times the subject's own p99 is a crossing. The p99 is known within
 	// a factor of two, so that what is 20 times the true one always crosses.
-	guardFactor = 8
+	guardFactor = 10
 	// guardHistory is how many active panes a p99 rests on at least.
 	guardHistory = 60
 	// calmFor is how long no pane may cross for a rate to be usual again.
@@ -24,19 +24,22 @@ const (
 	firstSpend = 25_000_000_000
 )
 
-// watch is what guards there are: a metric, the width of its panes, and a value
-// that is never a crossing however little is usual.
+// watch is what guards there are: a metric, the width of its panes, a value that
+// is never a crossing however little is usual, and a number of requests: where they
+// are counted, what fewer of them amount to is no crossing. A large question, or
+// two, runs away from nobody.
 var watch = [...]struct {
-	metric goodhartv1.GuardMetric
-	width  int64
-	floor  int64
+	metric   goodhartv1.GuardMetric
+	width    int64
+	floor    int64
+	requests int64
 }{
-	{goodhartv1.GuardMetric_GUARD_METRIC_REQUESTS, window.Minute, 30},
-	{goodhartv1.GuardMetric_GUARD_METRIC_REQUESTS, 5 * window.Minute, 100},
-	{goodhartv1.GuardMetric_GUARD_METRIC_TOKENS, window.Minute, 500_000},
-	{goodhartv1.GuardMetric_GUARD_METRIC_TOKENS, 5 * window.Minute, 1_500_000},
-	{goodhartv1.GuardMetric_GUARD_METRIC_COST, window.Minute, 1_000_000_000},
-	{goodhartv1.GuardMetric_GUARD_METRIC_COST, 5 * window.Minute, 3_000_000_000},
+	{goodhartv1.GuardMetric_GUARD_METRIC_REQUESTS, window.Minute, 15, 0},
+	{goodhartv1.GuardMetric_GUARD_METRIC_REQUESTS, 5 * window.Minute, 50, 0},
+	{goodhartv1.GuardMetric_GUARD_METRIC_TOKENS, window.Minute, 500_000, 5},
+	{goodhartv1.GuardMetric_GUARD_METRIC_TOKENS, 5 * window.Minute, 1_500_000, 10},
+	{goodhartv1.GuardMetric_GUARD_METRIC_COST, window.Minute, 1_000_000_000, 5},
+	{goodhartv1.GuardMetric_GUARD_METRIC_COST, 5 * window.Minute, 3_000_000_000, 10},
 }
 
 // guards of a subject, in the order of watch. What every record needs lies
@@ -71,11 +74,21 @@ func (gs *guards) add(u *Use, w int64, out []*goodhartv1.Guard) []*goodhartv1.Gu
 			gs.turn(i, window.Floor(u.TimeMs, watched.width))
 		}
 		p.value += n
-		if p.value > p.threshold && p.start+watched.width+calmFor > w {
+		if p.value > p.threshold && p.start+watched.width+calmFor > w && !gs.few(i) {
 			out = gs.cross(i, u, out)
 		}
 	}
 	return out
+}
+
+// few reports whether the pane of a guard holds fewer requests than it asks for.
+// Where only sums are announced nobody knows.
+func (gs *guards) few(i int) bool {
+	counted := &gs.now[0]
+	if watch[i].width > window.Minute {
+		counted = &gs.now[1]
+	}
+	return counted.start == gs.now[i].start && counted.value > 0 && counted.value < watch[i].requests
 }
 
 // turn begins a pane. The one before becomes part of what is usual, unless it is

@@ -458,11 +458,23 @@ func TestGuards(t *testing.T) {
 			t.Errorf("crossed: %v", got)
 		}
 	}
-	var fresh Habit
-	dear := ask(0)
-	dear.CostNanos = firstSpend + 1
-	if got := fresh.do(dear); len(got) != 1 || got[0].Metric != goodhartv1.GuardMetric_GUARD_METRIC_COST {
-		t.Errorf("a subject without a history spends: %v", got)
+	// A subject without a history spends, in so many requests.
+	spend := func(requests int64, announced bool) (crossed []*goodhartv1.Guard) {
+		var fresh Habit
+		for i := range requests {
+			dear := ask(i * window.Second)
+			dear.Request, dear.CostNanos = announced, firstSpend
+			crossed = append(crossed, fresh.do(dear)...)
+		}
+		return crossed
+	}
+	if got := spend(9, true); len(got) != 0 {
+		t.Errorf("a few large requests ran away: %v", got)
+	}
+	for _, announced := range []bool{true, false} { // one by one, or as sums
+		if got := spend(10, announced); len(got) != 1 || got[0].Metric != goodhartv1.GuardMetric_GUARD_METRIC_COST {
+			t.Errorf("a subject without a history spends: %v", got)
+		}
 	}
 	old := ask(0)
 	old.CostNanos = firstSpend + 1

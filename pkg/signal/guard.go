@@ -36,7 +36,7 @@ func guardDefinition(code, title, what, question string) Definition {
 		Code: code, Title: title, Kind: Immediate, Label: Runaway,
 		ScopeKinds: []string{ScopeSelf, ScopeService},
 		Needs:      []string{what + " of requests as they come"},
-		Statistic:  what + " of a pane of 1 or 5 min against the subject's own 99th percentile of active panes; what else crosses meanwhile, a rate or a cost, is the same signal, which ends when all have fallen back",
+		Statistic:  what + " of a pane of 1 or 5 min against the subject's own 99th percentile of active panes, if it holds 5 requests (10 in 5 min) or they are not counted one by one; what else crosses meanwhile, a rate or a cost, is the same signal, which ends when all have fallen back",
 		MinimumN:   0, Sample: "active panes",
 		Thresholds: []Threshold{{"the threshold of the rate guard, stated with each signal", 0, "as measured"}},
 		LookAlikes: []LookAlike{

@@ -153,10 +153,12 @@ func TestWhatToolsDidAndPeopleWrote(t *testing.T) {
 // A runaway is said with the record that crosses, not when its minute has ended.
 func TestGuardIsSaidAtOnce(t *testing.T) {
 	l := factLog{tb: t}
-	dear := usageFact("p_a", 10*sec)
-	*dear.Event.Usage.CostNanos = 100e9
-	dear.Event.Credential = "key-1"
-	l.add(11*sec, "acme|p_a", dear)
+	for i := range int64(10) {
+		dear := usageFact("p_a", (i+1)*sec)
+		*dear.Event.Usage.CostNanos = 10e9
+		dear.Event.Credential = "key-1"
+		l.add((i+2)*sec, "acme|p_a", dear)
+	}
 	got := said(t, &l, goodhartv1.FeatureKind_FEATURE_KIND_GUARD)
 	if len(got) != 1 || got[0].w != 11*sec || got[0].feature.Guard.Credential != "key-1" || got[0].feature.Guard.Value != 100e9 {
 		t.Fatalf("%v", got)
