@@ -22,7 +22,7 @@ func week() time.Time {
 // retention trouble.
 func dated(sql string) string {
 	var pairs []string
-	for n, name := range []string{"{0}", "{1}", "{2}", "{3}", "{4}", "{5}", "{6}", "{7}", "{8}"} {
+	for n, name := range []string{"{0}", "{1}", "{2}", "{3}", "{4}", "{5}", "{6}", "{7}", "{8}", "{9}", "{10}", "{11}"} {
 		pairs = append(pairs, name, week().AddDate(0, 0, n).Format(time.DateOnly))
 	}
 	pairs = append(pairs, "{now}", time.Now().UTC().Format("2006-01-02 15:04:05"))
@@ -246,18 +246,24 @@ func TestJudgementViews(t *testing.T) {
 	assertRows(t, conn, "count()", "goodhart.efficiency WHERE status = 'insufficient data' AND score IS NULL AND score_lo IS NULL AND outcomes_expected IS NULL", "2")
 
 	run(t, conn, dated(`INSERT INTO core.signals (tenant, signal_id, rev, code, scope_kind, scope, team, status, opened_at, updated_at, resolved_at, cost_at_stake_nanos) VALUES
-		('acme','s1',0,'S1','team','pay','pay','opened','{0} 01:00:00','{0} 01:00:00',NULL,5),
-		('acme','s1',1,'S1','team','pay','pay','resolved','{0} 01:00:00','{1} 01:00:00','{1} 01:00:00',NULL),
-		('acme','s2',0,'S1','team','tiny','tiny','opened','{0} 01:00:00','{0} 01:00:00',NULL,5),
+		('acme','s1',0,'S1','team','pay','pay','opened','{10} 01:00:00','{10} 01:00:00',NULL,5),
+		('acme','s1',1,'S1','team','pay','pay','resolved','{10} 01:00:00','{11} 01:00:00','{11} 01:00:00',NULL),
+		('acme','s2',0,'S1','team','tiny','tiny','opened','{10} 01:00:00','{10} 01:00:00',NULL,5),
+		('acme','s4',0,'S1','team','pay','pay','opened','{0} 01:00:00','{0} 01:00:00',NULL,5),
+		('acme','s5',0,'R1','service','ci','tiny','opened','{0} 01:00:00','{0} 01:00:00',NULL,5),
 		('acme','s3',0,'S7','tool','x','','opened','{0} 01:00:00','{0} 01:00:00',NULL,1500000000)`))
 	assertRows(t, conn, "signal_id, team, status, toDate(opened_at), toDate(resolved_at), cost_at_stake_usd, rev", "goodhart.signals",
-		`s1 pay resolved {0} {1} \N 1`,
+		`s1 pay resolved {10} {11} \N 1`,
 		`s3 \N opened {0} \N 1.5 0`,
+		`s5 tiny opened {0} \N 0.000000005 0`, // a service is nobody
 	)
 	run(t, conn, dated(`INSERT INTO core.signal_evidence (tenant, signal_id, rev, fact, team, statistic, value, unit, threshold, n, opened_at, w) VALUES
-		('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'), ('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{0}','{0}'),
-		('acme','s2',0,'f','tiny','share',0.5,'1',NULL,9,'{0}','{0}')`)) // w counts for the retention
-	assertRows(t, conn, "signal_id, rev, fact, value, threshold, n", "goodhart.signal_evidence", `s1 0 f 0.5 \N 9`)
+		('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{10}','{10}'), ('acme','s1',0,'f','pay','share',0.5,'1',NULL,9,'{10}','{10}'),
+		('acme','s1',1,'f','pay','share',0.5,'1',NULL,9,'{10}',toDate('{10}') + 7),
+		('acme','s5',0,'f','tiny','share',0.5,'1',NULL,9,'{0}','{0}'),
+		('acme','s2',0,'f','tiny','share',0.5,'1',NULL,9,'{10}','{10}')`)) // w counts for the retention
+	// A revision about a week that may not be shown hides what it rests on.
+	assertRows(t, conn, "signal_id, rev, fact, value, threshold, n", "goodhart.signal_evidence", `s1 0 f 0.5 \N 9`, `s5 0 f 0.5 \N 9`)
 	run(t, conn, dated(`INSERT INTO core.kpi_health (tenant, target, scope_kind, scope, week_start, rev, elasticity, excess_cost_nanos, verdict, reasons, compared_from, compared_to) VALUES
 		('acme','t','tenant','','{0}',0,0.3,NULL,'healthy',[],'{0}','{7}'), ('acme','t','tenant','','{0}',1,NULL,1000000000,'insufficient data',['few weeks'],NULL,NULL),
 		('acme','t','team','tiny','{0}',0,1,1,'watch',[],NULL,NULL), ('acme','t','team','pay','{0}',0,1,1,'watch',[],'{0}','{7}')`))

@@ -373,3 +373,26 @@ func TestEventsCover(t *testing.T) {
 		t.Error("kinds")
 	}
 }
+
+// What a team did in a week in which it may not be shown is not stated when its
+// signal resolves either.
+func TestSuppressedEvidence(t *testing.T) {
+	c := newCompany(t)
+	c.change = func(i int, w *goodhartv1.Week) {
+		if teamOf(i) == 0 {
+			fireCache(w, 0)
+		}
+	}
+	c.run(2)
+	c.adjust = func(in *Input) { in.Publishable["t0"] = false }
+	c.run(2)
+	asked := c.about("S12", ScopeTeam)
+	if len(asked) < 2 || asked[0].Status != Opened || asked[len(asked)-1].Status != Resolved {
+		t.Fatalf("%+v", asked)
+	}
+	for _, fact := range asked[len(asked)-1].Evidence {
+		if fact.Name != "quiet" {
+			t.Errorf("of a hidden week: %+v", fact)
+		}
+	}
+}

@@ -132,7 +132,12 @@ func (e *evaluation) raiseGroups() {
 				e.tellGroup(st, g, n)
 			}
 		default:
-			e.quiet(st, func() []Fact { return e.groupFacts(g, n) })
+			e.quiet(st, func() []Fact {
+				if g == nil || !e.mayShow(g) {
+					return nil // what it measured would tell of few
+				}
+				return e.groupFacts(g, n)
+			})
 		}
 	}
 	e.s.Groups = slices.DeleteFunc(e.s.Groups, func(h GroupState) bool {
@@ -203,9 +208,6 @@ func agree(into, of []Finding) []Finding {
 
 // groupFacts is the evidence of a shared question.
 func (e *evaluation) groupFacts(g *group, fired int) []Fact {
-	if g == nil {
-		return nil
-	}
 	d := &e.catalogue[e.p.index[g.code]]
 	if len(g.values) > 0 {
 		g.r.Value = median(g.values)

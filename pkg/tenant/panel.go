@@ -141,6 +141,23 @@ func teamsOf(target *policy.Target, whole *kpi.Panel) []string {
 	return slices.Sorted(maps.Keys(teams))
 }
 
+// signalledOf is what people used, and how much of it is in what a signal asks
+// about; nothing if that is some people's but fewer than the floor, whose private
+// questions it would tell of. The card of a team does not state it at all: it would
+// tell of few in most weeks, and what is left of the tenant in the others.
+func signalledOf(usage []signal.TeamUsage) (signalled, of int64) {
+	var people int64
+	for _, u := range usage {
+		signalled += u.Signalled
+		of += u.Tokens
+		people += u.SignalledPeople
+	}
+	if people > 0 && people < MinimumGroupFloor {
+		return 0, 0
+	}
+	return signalled, of
+}
+
 // emit states one card: of the tenant, or of a team.
 func (c *cards) emit(target *policy.Target, team string, out *machine.Outputs) {
 	c.f.stats.Cards++
@@ -160,11 +177,8 @@ func (c *cards) emit(target *policy.Target, team string, out *machine.Outputs) {
 	for _, declared := range c.t.policy.Teams {
 		in.Target.TeamSizes[declared.ID] = int(declared.Size)
 	}
-	for _, u := range c.usage {
-		if team == "" || u.Team == team {
-			in.Signalled += u.Signalled
-			in.SignalledOf += u.Tokens
-		}
+	if team == "" {
+		in.Signalled, in.SignalledOf = signalledOf(c.usage)
 	}
 	card := kpi.Assess(&in)
 	card.Tenant, card.ScopeKind, card.Scope = c.t.name, kind, team

@@ -197,3 +197,21 @@ func TestPanel(t *testing.T) {
 		t.Errorf("%d people are remembered for ever", len(p))
 	}
 }
+
+// The share of tokens that a signal asks about says nothing of fewer than five.
+func TestSignalledOf(t *testing.T) {
+	f := func(people []int64, signalled, of int64) {
+		t.Helper()
+		var usage []signal.TeamUsage
+		for _, n := range people {
+			usage = append(usage, signal.TeamUsage{Tokens: 100, Signalled: 10 * n, People: 12, SignalledPeople: n})
+		}
+		if a, b := signalledOf(usage); a != signalled || b != of {
+			t.Errorf("%v: %d of %d, want %d of %d", people, a, b, signalled, of)
+		}
+	}
+	f([]int64{0, 0}, 0, 200)
+	f([]int64{1, 0}, 0, 0)
+	f([]int64{2, 2}, 0, 0)
+	f([]int64{2, 3}, 50, 200)
+}

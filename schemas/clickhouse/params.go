@@ -118,6 +118,7 @@ func (p Params) funcs() template.FuncMap {
 		"in":              p.in,
 		"usd":             usd,
 		"monday":          monday,
+		"judged":          judged,
 		"published":       func(tenant, team, week string) string { return p.publication(tenant, team, week, p.in()) },
 		"unpublished":     func(tenant, team, week string) string { return p.publication(tenant, team, week, p.notIn()) },
 		"publishedWindow": p.publishedWindow,

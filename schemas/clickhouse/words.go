@@ -63,6 +63,10 @@ func monday(alias, column string) string {
 	return "toMonday(" + alias + "." + column + ")"
 }
 
+// judged is the newest ISO week whose group sizes are settled at a time: weeks are
+// judged ten days after they began.
+func judged(at string) string { return "toMonday(toDate(" + at + ", 'UTC') - 10)" }
+
 // definer lets readers of a view do without rights on what it reads, where the
 // server has users at all.
 func (p Params) definer() string {

@@ -83,6 +83,9 @@ FROM
 WHERE s.scope_kind != 'team' OR {{publishedWindow}}
 COMMENT 'Is it worth it, and how sure are we: rolling figures per day, window and scope';
 
+-- A signal about a team is shown, and so is what each of its revisions rests on,
+-- if the team could be shown in the newest week that was settled at the time: that
+-- is the week a weekly signal speaks of. A service is nobody, whatever its team.
 CREATE OR REPLACE VIEW goodhart.signals {{onCluster}}
 (
     tenant LowCardinality(String) COMMENT 'Tenant',
@@ -135,7 +138,7 @@ FROM
     FROM {{from "signals"}} AS r
     GROUP BY tenant, signal_id
 ) AS s
-WHERE tupleElement(s.newest, 5) = '' OR {{published "s.tenant" "tupleElement(s.newest, 5)" "toMonday(tupleElement(s.newest, 9))"}}
+WHERE tupleElement(s.newest, 3) != 'team' OR {{published "s.tenant" "tupleElement(s.newest, 5)" (judged "tupleElement(s.newest, 9)")}}
 COMMENT 'What looks gamed, broken or running away';
 
 CREATE OR REPLACE VIEW goodhart.signal_evidence {{onCluster}}
@@ -168,7 +171,8 @@ SELECT
     any(e.window) AS window,
     any(e.look_alike_checked) AS look_alike_checked
 FROM {{from "signal_evidence"}} AS e
-WHERE e.team = '' OR {{published "e.tenant" "e.team" "toMonday(e.opened_at)"}}
+WHERE e.team = '' OR {{published "e.tenant" "e.team" (judged "e.w")}}
+    OR (e.tenant, e.signal_id) {{in}} (SELECT r.tenant, r.signal_id FROM {{from "signals"}} AS r WHERE r.scope_kind != 'team' AND r.team != '')
 GROUP BY tenant, signal_id, rev, fact
 COMMENT 'Why we say so: the facts that each revision of a signal rests on';
 
@@ -185,7 +189,7 @@ CREATE OR REPLACE VIEW goodhart.kpi_health {{onCluster}}
     elasticity_hi Nullable(Float64) COMMENT 'Upper end of its 90 % interval',
     bunching Nullable(Float64) COMMENT 'Excess mass just above the target, relative to what was to be expected there',
     concentration Nullable(Float64) COMMENT 'Gini coefficient of tokens over persons, 0 to 1',
-    signalled_share Nullable(Float64) COMMENT 'Share of tokens in sessions with a signal, 0 to 1',
+    signalled_share Nullable(Float64) COMMENT 'Share of tokens in sessions with a signal, 0 to 1; NULL for teams, and where it would tell of fewer than five people',
     excess_share Nullable(Float64) COMMENT 'Share of tokens since the announcement that bought nothing, 0 to 1; an estimate under stated assumptions',
     excess_share_lo Nullable(Float64) COMMENT 'Lower end of its 90 % interval',
     excess_share_hi Nullable(Float64) COMMENT 'Upper end of its 90 % interval',
