@@ -74,6 +74,12 @@ func (s *scope) group(week int64) *group {
 	return &s.groups[at]
 }
 
+// published reports whether the figures of a week may be shown.
+func (s *scope) published(week int64) bool {
+	at, found := slices.BinarySearchFunc(s.groups, week, func(g group, week int64) int { return cmp.Compare(g.week, week) })
+	return found && s.groups[at].reason == score.ReasonOK
+}
+
 // spend is what people spent, with the largest parts.
 type spend struct {
 	scope  *scope
@@ -165,22 +171,31 @@ func (t *tenant) teamSpends(week int64) []spend {
 // judge decides for each team of a week whether it may be published. What is
 // not is merged, and its sum follows from the tenant's total and the published
 // teams: so the merged people must be a group that could itself be published,
-// which one team that could not never is. Until then the smallest team still
-// published joins it.
+// which one team that could not never is. Until then a team still published joins
+// it: one that was not published in the week before, if there is any, for its own
+// figures of that week would tell it from those it joins; the smallest of them.
 func (f *Fold) judge(spends []spend, week int64) []string {
 	reasons := make([]string, len(spends))
-	bySize := make([]int, len(spends))
+	order := make([]int, len(spends))
+	shown := make([]int, len(spends)) // 1: in the week before
 	var rest merged
 	for i := range spends {
-		bySize[i] = i
+		order[i] = i
+		if spends[i].scope.published(week - window.Week) {
+			shown[i] = 1
+		}
 		if reasons[i] = spends[i].reason(f.cfg.MinimumGroup); reasons[i] != score.ReasonOK {
 			rest.join(spends[i].scope, week)
 		}
 	}
-	slices.SortFunc(bySize, func(a, b int) int {
-		return cmp.Or(cmp.Compare(spends[a].people, spends[b].people), strings.Compare(spends[a].scope.name, spends[b].scope.name))
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(
+			cmp.Compare(shown[a], shown[b]),
+			cmp.Compare(spends[a].people, spends[b].people),
+			strings.Compare(spends[a].scope.name, spends[b].scope.name),
+		)
 	})
-	for _, i := range bySize {
+	for _, i := range order {
 		if rest.teams == 0 || rest.spend().reason(f.cfg.MinimumGroup) == score.ReasonOK {
 			break
 		}

@@ -230,3 +230,23 @@ func safe(costs map[string]int64) bool {
 	}
 	return len(costs) >= 10 && 2*first <= total && 4*(first+second) <= 3*total
 }
+
+// Who joins the groups that may not be published stays with them: its figures of
+// the week before would tell it from them.
+func TestComplementStays(t *testing.T) {
+	l := factLog{tb: t}
+	logWeek(&l, monday, evenly("a", 3), evenly("b", 12), evenly("c", 11), evenly("d", 15))
+	logWeek(&l, monday+window.Week, evenly("a", 3), evenly("b", 11), evenly("c", 12), evenly("d", 15))
+	l.watermark(monday + 3*window.Week)
+	got := map[string]string{}
+	for _, g := range groups(t, &l) {
+		got[g.Week+" "+g.Team] = g.Reason
+	}
+	want := map[string]string{
+		"2026-W02 a": "group_size", "2026-W02 b": "", "2026-W02 c": "complementary", "2026-W02 d": "",
+		"2026-W03 a": "group_size", "2026-W03 b": "", "2026-W03 c": "complementary", "2026-W03 d": "",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

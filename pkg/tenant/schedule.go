@@ -147,7 +147,7 @@ func (s *scope) forget(f *Fold, now int64) {
 		})
 	}
 	// Until the week has been judged.
-	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return g.week+judged <= now })
+	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return g.week+window.Week+judged <= now })
 	s.members = slices.DeleteFunc(s.members, func(m *member) bool { return m.stale(f, now) })
 }
 
