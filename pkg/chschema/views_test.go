@@ -245,6 +245,21 @@ func TestJudgementViews(t *testing.T) {
 	)
 	assertRows(t, conn, "count()", "goodhart.efficiency WHERE status = 'insufficient data' AND score IS NULL AND score_lo IS NULL AND outcomes_expected IS NULL", "2")
 
+	// An efficiency score replaces the figures of its window, by its own revisions; a
+	// team that may not be shown is not.
+	run(t, conn, dated(`INSERT INTO core.efficiency (tenant, scope_kind, scope, window, window_start, window_end, rev, w, requests, records, cost_nanos, outcomes_provisional, outcomes_final,
+		outcomes_credited, outcomes_expected, score, score_lo, score_hi, coverage, unattributed_share, unit_cost_nanos, unit_cost_lo_nanos, unit_cost_hi_nanos, peers_above, peers_below,
+		unpriced_requests, status, reason, formula, config_version) VALUES
+		('acme','team','pay','7d','{0}','{7}',0,'{7}', 5,5, 2000000000, 0,1, 7.5, 8, 99, 70, 130, 0.5, 0.25, 1500000000, 1000000000, 2000000000, 0, 1, 1, 'provisional','','efficiency/1',0),
+		('acme','team','pay','7d','{0}','{7}',1,'{7}', 5,5, 2000000000, 0,1, NULL, NULL, NULL, NULL, NULL, NULL, 0.25, NULL, NULL, NULL, NULL, NULL, 1, 'insufficient data','expected','efficiency/1',2),
+		('acme','tenant','','7d','{0}','{7}',0,'{7}', 5,5, 2000000000, 0,1, 7.5, 8, 99, 70, 130, 0.5, 0.25, 1500000000, 1000000000, 2000000000, 0, 1, 1, 'final','','efficiency/1',0),
+		('acme','team','tiny','7d','{0}','{7}',0,'{7}', 5,5, 2000000000, 0,1, 7.5, 8, 99, 70, 130, 0.5, 0.25, 1500000000, 1000000000, 2000000000, 0, 1, 1, 'final','','efficiency/1',0)`))
+	assertRows(t, conn, `window, team, n, cost_usd, outcomes, outcomes_credited, outcomes_expected, score, score_lo, score_hi, coverage, unpriced_share, unattributed_share,
+		unit_cost_usd, unit_cost_lo_usd, unit_cost_hi_usd, peers_above, peers_below, replaceAll(status, ' ', '_'), length(reason), rev, formula, config_version`, "goodhart.efficiency",
+		`7d \N 5 2 1 7.5 8 99 70 130 0.5 0.2 0.25 1.5 1 2 0 1 final 0 0 efficiency/1 0`,
+		`7d pay 5 2 1 \N \N \N \N \N \N 0.2 0.25 \N \N \N \N \N insufficient_data 8 1 efficiency/1 2`,
+	)
+
 	run(t, conn, dated(`INSERT INTO core.signals (tenant, signal_id, rev, code, scope_kind, scope, team, status, opened_at, updated_at, resolved_at, cost_at_stake_nanos) VALUES
 		('acme','s1',0,'S1','team','pay','pay','opened','{10} 01:00:00','{10} 01:00:00',NULL,5),
 		('acme','s1',1,'S1','team','pay','pay','resolved','{10} 01:00:00','{11} 01:00:00','{11} 01:00:00',NULL),

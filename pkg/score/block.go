@@ -10,6 +10,13 @@ import (
 // provisional after its end.
 const settleDays = 14
 
+// Settling is how long after its end, ms, a window may still change.
+const Settling = settleDays * window.Day
+
+// Reach is the most that lies between the end of a window and the oldest day that
+// its scores rest on, ms.
+const Reach = Settling + (fitWeeks+1)*window.Week + Lag*window.Day
+
 // Day is what the people of one role in one unit did on one UTC day.
 type Day struct {
 	// CostNanos is in nano-USD at constant price, of the records that have one: a
@@ -93,7 +100,9 @@ func (s *Series) Block(start int64) (Block, bool) {
 }
 
 // Blocks returns the blocks of the series at the starts in which there were people
-// or anything happened, and the units of which one of them is unknown, sorted.
+// or anything happened, and the units of which one of them is unknown, sorted. What
+// was done in a role in which nobody worked in the block, by somebody who has left
+// or by a service, belongs to the role of the unit with the most people.
 func Blocks(series []Series, starts []int64) (blocks []Block, unknown []string) {
 	for i := range series {
 		s := &series[i]
@@ -109,7 +118,48 @@ func Blocks(series []Series, starts []int64) (blocks []Block, unknown []string) 
 		}
 	}
 	slices.Sort(unknown)
-	return blocks, slices.Compact(unknown)
+	return adopt(blocks), slices.Compact(unknown)
+}
+
+// adopt joins blocks without people to that of their unit and start with the most,
+// if there is one; of equal ones the first in order.
+func adopt(blocks []Block) []Block {
+	slices.SortFunc(blocks, compareBlocks)
+	kept := blocks[:0]
+	for at := 0; at < len(blocks); {
+		to := at + 1
+		for to < len(blocks) && blocks[to].Unit == blocks[at].Unit && blocks[to].Start == blocks[at].Start {
+			to++
+		}
+		most := at
+		for i := at; i < to; i++ {
+			if blocks[i].People > blocks[most].People {
+				most = i
+			}
+		}
+		for i := at; i < to; i++ {
+			if i != most && blocks[i].People == 0 && blocks[most].People > 0 {
+				blocks[most].add(&blocks[i])
+			}
+		}
+		for i := at; i < to; i++ {
+			if blocks[i].People > 0 || blocks[most].People == 0 {
+				kept = append(kept, blocks[i])
+			}
+		}
+		at = to
+	}
+	return kept
+}
+
+// add adds what was done in o.
+func (b *Block) add(o *Block) {
+	b.CostNanos += o.CostNanos
+	b.AlignedNanos += o.AlignedNanos
+	b.Records += o.Records
+	b.Unpriced += o.Unpriced
+	b.Value.Add(o.Value)
+	b.Linked += o.Linked
 }
 
 // fitWeeks is how many weeks a curve rests on.

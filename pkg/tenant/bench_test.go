@@ -1,11 +1,14 @@
 package tenant
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/subject"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
@@ -164,4 +167,76 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkMidnight is the cost of the efficiency of a tenant of 1,000 people in 40
+// teams at one midnight, with 15 ends of each window to be scored: on a Monday the
+// expected curve is learned.
+func BenchmarkMidnight(b *testing.B) {
+	steps := crowd(150)
+	for name, day := range map[string]int64{"Monday": 140, "Tuesday": 141} {
+		b.Run(name, func(b *testing.B) {
+			log := worksLog(b, steps, day0+day*window.Day-window.Hour)
+			f := New(Default())
+			for i := range log {
+				var out machine.Outputs
+				f.Step(&log[i], &out)
+			}
+			state, header := f.AppendShard(nil, 0), f.AppendHeader(nil)
+			var stats Stats
+			for b.Loop() {
+				b.StopTimer()
+				g := New(Default())
+				if err := g.LoadHeader(header); err != nil {
+					b.Fatal(err)
+				}
+				if err := g.LoadShard(0, state); err != nil {
+					b.Fatal(err)
+				}
+				g.tenants["acme"].warm()
+				out := machine.Outputs{}
+				b.StartTimer()
+				g.emitEfficiency(day0+day*window.Day, &out)
+				stats = g.Stats()
+			}
+			b.ReportMetric(float64(stats.Efficiencies), "records")
+			b.ReportMetric(float64(stats.Models), "models")
+			b.ReportMetric(float64(len(state))/1e6, "MB-state")
+		})
+	}
+}
+
+// warm makes the models that a fold which was not just loaded has.
+func (t *tenant) warm() {
+	for _, l := range t.learned {
+		l.model = score.NewModel(l.weeks)
+	}
+}
+
+// crowd is what 1,000 people in 40 teams and five roles did.
+func crowd(days int) []step {
+	rng := rand.New(rand.NewPCG(9, 9))
+	var steps []step
+	object := 0
+	for day := range days {
+		start := day0 + int64(day)*window.Day
+		steps = append(steps, step{w: start + mnt, object: -2})
+		for person := range 1000 {
+			if day%7 >= 5 {
+				break
+			}
+			s := step{
+				day: start, team: fmt.Sprintf("t%d", person%40), role: fmt.Sprintf("r%d", person/40%5), subject: fmt.Sprintf("p_%d", person),
+				w: start + 11*window.Hour, cost: 1e9 + rng.Int64N(5e9), object: -1,
+			}
+			s.base = s.cost
+			steps = append(steps, s)
+			if rng.IntN(5) < 4 {
+				object++
+				steps = append(steps, delivery(rng, s, object, day)...)
+			}
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.w, b.w) })
+	return steps
 }

@@ -76,6 +76,19 @@ func (f *Fold) emitCoverage(c *signal.WeekCoverage, out *machine.Outputs) {
 	})
 }
 
+// emitScore emits an efficiency score.
+func (f *Fold) emitScore(e *score.Efficiency, out *machine.Outputs) {
+	if out.Silent {
+		return
+	}
+	f.emit.body = e.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: score.TypeEfficiency, kind: score.KindEfficiency,
+		tenant: e.Rolling.Tenant, object: [3]string{e.Rolling.ScopeKind, e.Rolling.Scope, e.Rolling.Window},
+		at: e.Rolling.End, rev: e.Rolling.Rev,
+	})
+}
+
 // emitSignal emits a revision of a signal: on self.v1 if it concerns a person.
 func (f *Fold) emitSignal(s *signal.Signal, out *machine.Outputs) {
 	f.stats.Signals++
@@ -111,7 +124,9 @@ type envelope struct {
 	// topic is scores.v1, and key what object says, unless they are set.
 	topic, key string
 	// object names what the record states, whatever its time and revision: with
-	// the tenant it is the key, so that a compacted copy holds the latest.
+	// the tenant, and the kind if there are several about an object, it is the key,
+	// so that a compacted copy holds the latest.
+	kind   string
 	object [3]string
 	at     int64
 	rev    uint32
@@ -121,6 +136,9 @@ type envelope struct {
 // The labels of an object hold no "|", so that key and id are unambiguous.
 func (f *Fold) send(out *machine.Outputs, e envelope) {
 	key := append(f.emit.key[:0], e.tenant...)
+	if e.kind != "" {
+		key = append(append(key, '|'), e.kind...)
+	}
 	for _, part := range e.object {
 		key = append(append(key, '|'), part...)
 	}

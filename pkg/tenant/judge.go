@@ -132,6 +132,7 @@ const memory = 28 * window.Week
 // configure puts a configuration into force.
 func (t *tenant) configure(config *goodhartv1.Config, p *policy.Policy) {
 	t.config, t.policy = config, p
+	t.learned = nil // outcomes are worth something else now, and people are others
 }
 
 // sortWeeks orders weeks for a snapshot: they come in the order of the log, which

@@ -26,12 +26,15 @@ type member struct {
 	person *person
 	scope  *scope
 	// lastHour and lastDay are the latest active ones since the epoch. Bit i of
-	// hours (hoursHi above hoursLo) and of days is the one i before.
+	// hours (hoursHi above hoursLo) and of days is the one i before. A person who
+	// had outcomes alone has been active on no day.
 	lastHour         int64
 	hoursLo, hoursHi uint64
 	lastDay          int64
-	days             uint32
+	days             uint64
 	spent            []spending
+	// attended says when the person worked in a team, by role.
+	attended []attendance
 }
 
 // spending is what a person spent in a team in one ISO week.
@@ -91,10 +94,10 @@ func (m *member) touch(t int64) {
 	m.hoursLo |= lo
 	m.hoursHi |= hi
 	if ahead := day - m.lastDay; ahead > 0 {
-		m.days <<= min(ahead, 32)
+		m.days <<= min(ahead, 64)
 		m.lastDay = day
 	}
-	m.days |= uint32(uint64(1) << min(m.lastDay-day, 32))
+	m.days |= 1 << min(m.lastDay-day, 64)
 }
 
 // shift moves 128 bits up by n, which must not be negative.
@@ -128,7 +131,7 @@ func (m *member) activeHours(from, to int64) bool {
 
 // activeDays reports activity in the days [from, to) since the epoch.
 func (m *member) activeDays(from, to int64) bool {
-	days, _ := below(uint64(m.days), 0, m.lastDay-from+1)
+	days, _ := below(m.days, 0, m.lastDay-from+1)
 	later, _ := below(days, 0, m.lastDay-to+1)
 	return bits.OnesCount64(days) != bits.OnesCount64(later)
 }

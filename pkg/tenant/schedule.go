@@ -27,7 +27,7 @@ const daily = "daily"
 // newSchedules returns the schedules of a fold that has seen nothing.
 func newSchedules(windows []window.Window, cfg Config) []schedule {
 	schedules := make([]schedule, 0, len(windows)+1)
-	longest := max(memory, int64(cfg.PanelWeeks)*window.Week+judged)
+	longest := max(memory, int64(cfg.PanelWeeks)*window.Week+judged, memoryOfDays)
 	for _, w := range windows {
 		schedules = append(schedules, schedule{name: w.Name, slide: w.Slide, reach: w.Size, next: math.MinInt64})
 		longest = max(longest, w.Keep())
@@ -67,6 +67,7 @@ func (f *Fold) pass(slide int64, out *machine.Outputs) {
 	}
 	if f.schedules[len(f.windows)].next == slide {
 		f.emitGroups(slide, out)
+		f.emitEfficiency(slide, out)
 		f.judgeWeeks(slide, out)
 		f.forget(slide)
 	}
@@ -146,8 +147,9 @@ func (s *scope) forget(f *Fold, now int64) {
 			return !x.dirty && x.end+f.windows[i].Correct <= now
 		})
 	}
-	// Until the week has been judged.
-	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return g.week+window.Week+judged <= now })
+	// Until no window that the week reaches into is scored again.
+	s.groups = slices.DeleteFunc(s.groups, func(g group) bool { return g.week+window.Week+f.keep.day <= now })
+	s.forgetCrews(now)
 	s.members = slices.DeleteFunc(s.members, func(m *member) bool { return m.stale(f, now) })
 }
 
@@ -158,12 +160,12 @@ func (s *scope) idle() bool {
 			return false
 		}
 	}
-	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups) == 0
+	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups)+len(s.crews) == 0
 }
 
 // stale reports whether no window can show a membership any more.
 func (m *member) stale(f *Fold, now int64) bool {
-	return (m.lastDay+1)*window.Day <= now-f.keep.longest && len(m.spent) == 0
+	return (m.lastDay+1)*window.Day <= now-f.keep.longest && len(m.spent)+len(m.attended) == 0
 }
 
 // forgetSpending drops what people spent in weeks that are final.

@@ -52,6 +52,10 @@ type tenant struct {
 	signals signal.State
 	policy  *policy.Policy
 	panel   panel
+	// since is the first midnight from which everything is known, 0 for none yet;
+	// learned is what the scores compare with, sorted by end.
+	since   int64
+	learned []*learned
 }
 
 // scope is what a tenant, a team, a model or a tool did. A team without a name
@@ -65,6 +69,10 @@ type scope struct {
 	fixes   [][]fix
 	members []*member
 	groups  []group
+	// crews is what the people of a team did, sorted by role; stated holds the
+	// efficiency scores of each window that may still be corrected.
+	crews  []*crew
+	stated [][]statement
 	// index is the place in tenant.scopes while a snapshot is written.
 	index uint32
 }
@@ -84,6 +92,9 @@ func keepFor(windows []window.Window) keep {
 		case window.Day:
 			k.day = max(k.day, w.Keep())
 		}
+	}
+	if k.day > 0 {
+		k.day += score.Settling // an efficiency score repeats them until it is final
 	}
 	k.longest = max(k.minute, k.hour, k.day)
 	return k
@@ -122,10 +133,14 @@ func (t *tenant) scope(f *Fold, kind goodhartv1.ScopeKind, name string) *scope {
 		f.stats.Capped++
 		return t.scope(f, kind, otherScope)
 	}
-	s := &scope{kind: kind, name: strings.Clone(name), fixes: make([][]fix, len(f.windows))}
+	s := f.newScope(kind, strings.Clone(name))
 	t.insert(s)
 	f.stats.Scopes++
 	return s
+}
+
+func (f *Fold) newScope(kind goodhartv1.ScopeKind, name string) *scope {
+	return &scope{kind: kind, name: name, fixes: make([][]fix, len(f.windows)), stated: make([][]statement, len(f.windows))}
 }
 
 // insert adds a scope in its place.
@@ -145,6 +160,7 @@ func compareScopes(a, b *scope) int {
 // add adds a pane of a subject to every scope that it belongs to.
 func (t *tenant) add(f *Fold, m *goodhartv1.Feature) {
 	start := m.PaneStartMs
+	t.begin(start)
 	whole := t.whole
 	if whole == nil {
 		whole = t.scope(f, kindTenant, "")
@@ -167,7 +183,12 @@ func (t *tenant) add(f *Fold, m *goodhartv1.Feature) {
 		for _, s := range touched[:n] {
 			s.add(f, start, &totals)
 		}
-		if !human || totals.Records == 0 {
+		if totals.Records == 0 {
+			continue
+		}
+		in := team.crew(m.Role)
+		in.spend(start, c)
+		if !human {
 			continue
 		}
 		if p == nil {
@@ -176,7 +197,9 @@ func (t *tenant) add(f *Fold, m *goodhartv1.Feature) {
 		for _, s := range touched[:n] {
 			p.member(s).touch(start)
 		}
-		p.member(team).spend(window.WeekStart(start), &totals)
+		own := p.member(team)
+		own.spend(window.WeekStart(start), &totals)
+		own.attend(in, start)
 	}
 }
 

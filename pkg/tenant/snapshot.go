@@ -30,6 +30,7 @@ func (f *Fold) AppendShard(dst []byte, _ int) []byte {
 func (f *Fold) saveTenant(t *tenant) *goodhartv1.TenantState {
 	sortWeeks(t.weeks)
 	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config, Weeks: saveWeeks(t.weeks), Signals: saveSignals(&t.signals), Panel: savePanel(t.panel)}
+	m.SinceMs, m.Learned = t.since, each(t.learned, saveLearned)
 	for i, s := range t.scopes {
 		s.index = uint32(i)
 		m.Scopes = append(m.Scopes, f.saveScope(s))
@@ -61,6 +62,14 @@ func (f *Fold) saveScope(s *scope) *goodhartv1.ScopeState {
 			WeekStartMs: g.week, Emitted: g.emitted, People: g.people, Reason: g.reason,
 			Top1Ppm: pointer(g.top1), Top2Ppm: pointer(g.top2),
 		})
+	}
+	m.Crews = each(s.crews, saveCrew)
+	for i, stated := range s.stated {
+		for _, x := range stated {
+			m.Statements = append(m.Statements, &goodhartv1.ScopeStatement{
+				Window: f.windows[i].Name, EndMs: x.end, Rev: x.rev, Hash: x.hash,
+			})
+		}
 	}
 	return m
 }
@@ -100,8 +109,12 @@ func (p *person) save() *goodhartv1.PersonState {
 		saved := &goodhartv1.PersonScope{
 			Scope:    in.scope.index,
 			LastHour: in.lastHour, HoursLo: in.hoursLo, HoursHi: in.hoursHi,
-			LastDay: in.lastDay, Days: in.days,
+			LastDay: in.lastDay, Days: uint32(in.days), DaysHi: uint32(in.days >> 32),
 		}
+		for _, a := range in.attended {
+			saved.Attended = append(saved.Attended, &goodhartv1.Attendance{Role: a.crew.role, LastDay: a.last, Days: a.days})
+		}
+		slices.SortFunc(saved.Attended, func(a, b *goodhartv1.Attendance) int { return strings.Compare(a.Role, b.Role) })
 		for _, x := range in.spent {
 			saved.Spend = append(saved.Spend, &goodhartv1.PersonSpend{WeekStartMs: x.week, CostNanos: x.cost, Tokens: x.tokens})
 		}
@@ -154,13 +167,14 @@ func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 		}
 		t.configure(saved.Config, p)
 	}
+	t.since, t.learned = saved.SinceMs, each(saved.Learned, loadLearned)
 	t.panel = loadPanel(saved.Panel)
 	t.weeks, t.signals = loadWeeks(saved.Weeks), loadSignals(saved.Signals)
 	for _, state := range saved.Scopes {
 		if state.Kind <= 0 || state.Kind >= kinds {
 			return fmt.Errorf("scope %q: unknown kind %d", state.Name, state.Kind)
 		}
-		s := &scope{kind: state.Kind, name: state.Name, fixes: make([][]fix, len(f.windows))}
+		s := f.newScope(state.Kind, state.Name)
 		f.loadScope(s, state)
 		t.insert(s)
 		f.stats.Scopes++
@@ -194,6 +208,16 @@ func (f *Fold) loadScope(s *scope, state *goodhartv1.ScopeState) {
 			top1: millionths(g.Top1Ppm), top2: millionths(g.Top2Ppm),
 		})
 	}
+	for _, c := range state.Crews {
+		s.loadCrew(c)
+	}
+	for _, x := range state.Statements {
+		for i := range f.windows {
+			if f.windows[i].Name == x.Window {
+				s.stated[i] = append(s.stated[i], statement{end: x.EndMs, rev: x.Rev, hash: x.Hash})
+			}
+		}
+	}
 }
 
 func (t *tenant) loadPerson(f *Fold, state *goodhartv1.PersonState) error {
@@ -204,7 +228,10 @@ func (t *tenant) loadPerson(f *Fold, state *goodhartv1.PersonState) error {
 		}
 		m := p.member(t.scopes[saved.Scope])
 		m.lastHour, m.hoursLo, m.hoursHi = saved.LastHour, saved.HoursLo, saved.HoursHi
-		m.lastDay, m.days = saved.LastDay, saved.Days
+		m.lastDay, m.days = saved.LastDay, uint64(saved.DaysHi)<<32|uint64(saved.Days)
+		for _, a := range saved.Attended {
+			m.attended = append(m.attended, attendance{crew: m.scope.crew(a.Role), last: a.LastDay, days: a.Days})
+		}
 		for _, x := range saved.Spend {
 			m.spent = append(m.spent, spending{week: x.WeekStartMs, cost: x.CostNanos, tokens: x.Tokens})
 		}

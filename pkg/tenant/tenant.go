@@ -13,9 +13,13 @@
 // Scopes without activity in a window are not emitted. A watermark that jumps
 // passes all slides in between, in order, at the cost of the active ones.
 //
-// Memory is bounded by the scopes and people of the last month: sparse panes of
-// 2 hours of minutes, 3 days of hours and 30 days of days per scope, 56 bytes
-// per person and scope. What is older is forgotten at midnight.
+// At every midnight it scores the windows of days that end there, and those of the
+// 14 days before again, because their outcomes settle: see emitEfficiency.
+//
+// Memory is bounded by the scopes and people of the last weeks: sparse panes of
+// 2 hours of minutes, 3 days of hours and 42 days of days per scope, some 100 bytes
+// per person and scope; and by the days and outcomes of 21 weeks per team and role.
+// What is older is forgotten at midnight.
 //
 // Keys are not independent here (ranks, k-anonymity), so the state is one shard.
 // Delivery: the same log gives the same records, byte for byte.
@@ -84,8 +88,11 @@ type Stats struct {
 	Dead int64
 	// Rolling records were emitted, Revisions of them with rev above 0.
 	Rolling, Revisions int64
-	// GroupSizes were emitted.
-	GroupSizes int64
+	// GroupSizes were emitted, Credits of outcomes taken.
+	GroupSizes, Credits int64
+	// Efficiencies were emitted, first statements and corrections; for them Models
+	// were learned.
+	Efficiencies, Models int64
 	// Weeks of subjects were taken, revisions of Signals and Cards emitted.
 	Weeks, Signals, Cards int64
 	// Tenants, Scopes and People are held now.
@@ -175,10 +182,12 @@ func (f *Fold) apply(r *machine.Record, out *machine.Outputs) (reason string) {
 		return "undecodable"
 	}
 	switch m.Kind {
-	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK, goodhartv1.FeatureKind_FEATURE_KIND_CREDIT:
+	case goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK:
 		return ""
 	case goodhartv1.FeatureKind_FEATURE_KIND_PANE:
 		return f.addFeature(m)
+	case goodhartv1.FeatureKind_FEATURE_KIND_CREDIT:
+		return f.takeCredit(m)
 	case goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, goodhartv1.FeatureKind_FEATURE_KIND_WEEK, goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
 		return f.applyKept(r.Value, out)
 	default:

@@ -31,9 +31,17 @@ func TestScoresBecomeRows(t *testing.T) {
 		Coverage: signal.Coverage{Code: "S4", Subjects: 60, Known: 40, Measured: 30, Records: 24000, KnownRecords: 800},
 		Tenant:   "acme", WeekStart: 1_791_763_200_000, W: moment, ConfigVersion: 3,
 	}
-	b.produce(schemas.TopicScores, 0, r.AppendJSON(nil), g.AppendJSON(nil), c.AppendJSON(nil), []byte(`{"kind":"later","tenant":"acme"}`), []byte(`{`))
+	whole, half := score.Efficiency{Rolling: r, Provisional: true, Dispersion: 1.25, Unattributed: score.Ratio(1, 4, 1)}, score.Efficiency{Rolling: r}
+	whole.Rolling.Window, half.Rolling.Window = "7d", "28d"
+	whole.Score = &score.Score{
+		Credited: 9.5, Expected: 8, ExpectedKnown: true, AlignedNanos: 70, Index: 110, Low: 80, High: 150,
+		UnitCost: 7, UnitCostLow: 5, UnitCostHigh: 9, Peers: 4, Above: 1, Below: 2, PeersKnown: true, Coverage: score.Ratio(1, 2, 1),
+	}
+	half.Score = &score.Score{Reason: score.ReasonSize}
+	b.produce(schemas.TopicScores, 0, r.AppendJSON(nil), g.AppendJSON(nil), c.AppendJSON(nil), whole.AppendJSON(nil), half.AppendJSON(nil), []byte(`{"kind":"later","tenant":"acme"}`), []byte(`{`))
 	b.start()
 	b.until("scores", 1)
+	b.until("efficiency", 2)
 	b.until("group_size", 1)
 	b.until("signal_coverage", 1)
 	b.until("dead", 2)
@@ -43,6 +51,18 @@ func TestScoresBecomeRows(t *testing.T) {
 	}, b.query(`SELECT scope_kind, scope, window, toUnixTimestamp(window_end) - toUnixTimestamp(window_start) AS seconds, rev, requests, records, errors,
 		input_uncached_tokens, cache_read_tokens, output_tokens, cost_nanos, people, cost_per_outcome_nanos, error_share, status, config_version
 		FROM core.scores SETTINGS output_format_json_quote_64bit_integers = 0`)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{
+		`{"scope":"platform","rev":2,"people":3,"cost_nanos":77,"outcomes_credited":9.5,"outcomes_expected":8,"score":110,"score_lo":80,"score_hi":150,"coverage":0.5,` +
+			`"unpriced_share":0,"unattributed_share":0.25,"dispersion":1.25,"aligned_cost_nanos":70,"unit_cost_nanos":7,"unit_cost_lo_nanos":5,"unit_cost_hi_nanos":9,` +
+			`"peers":4,"peers_above":1,"peers_below":2,"status":"provisional","reason":"","config_version":3}`,
+		`{"scope":"platform","rev":2,"people":3,"cost_nanos":77,"outcomes_credited":null,"outcomes_expected":null,"score":null,"score_lo":null,"score_hi":null,"coverage":null,` +
+			`"unpriced_share":0,"unattributed_share":null,"dispersion":null,"aligned_cost_nanos":null,"unit_cost_nanos":null,"unit_cost_lo_nanos":null,"unit_cost_hi_nanos":null,` +
+			`"peers":null,"peers_above":null,"peers_below":null,"status":"insufficient data","reason":"group_size","config_version":3}`,
+	}, b.query(`SELECT scope, rev, people, cost_nanos, outcomes_credited, outcomes_expected, score, score_lo, score_hi, coverage, unpriced_share, unattributed_share, dispersion,
+		aligned_cost_nanos, unit_cost_nanos, unit_cost_lo_nanos, unit_cost_hi_nanos, peers, peers_above, peers_below, status, reason, config_version
+		FROM core.efficiency ORDER BY window DESC SETTINGS output_format_json_quote_64bit_integers = 0`)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{

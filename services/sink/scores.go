@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	tableScores    = chsink.Table{Name: "core.scores", Replacing: true}
-	tableGroupSize = chsink.Table{Name: "core.group_size", Replacing: true}
+	tableScores     = chsink.Table{Name: "core.scores", Replacing: true}
+	tableEfficiency = chsink.Table{Name: "core.efficiency", Replacing: true}
+	tableGroupSize  = chsink.Table{Name: "core.group_size", Replacing: true}
 )
 
 // object reads a JSON value into a struct. Fields that the struct does not know
@@ -29,22 +30,25 @@ type silent struct{}
 // Accepted implements chsink.Decoder.
 func (silent) Accepted() []int64 { return nil }
 
-// scores decodes goodhart.scores.v1 into scores, group sizes and the coverage of
-// signals.
+// scores decodes goodhart.scores.v1 into scores of both kinds, group sizes and the
+// coverage of signals.
 type scores struct {
 	silent
-	rolling  *rollingRows
-	groups   *groupRows
-	coverage *coverageRows
+	rolling    *rollingRows
+	efficiency *efficiencyRows
+	groups     *groupRows
+	coverage   *coverageRows
 }
 
 func newScores(o chsink.Origin) *scores {
-	return &scores{rolling: newRollingRows(o), groups: newGroupRows(o), coverage: newCoverageRows(o)}
+	return &scores{
+		rolling: newRollingRows(tableScores, o), efficiency: newEfficiencyRows(o), groups: newGroupRows(o), coverage: newCoverageRows(o),
+	}
 }
 
 // Blocks implements chsink.Decoder.
 func (d *scores) Blocks() []*chsink.Block {
-	return []*chsink.Block{d.rolling.Block, d.groups.Block, d.coverage.Block}
+	return []*chsink.Block{d.rolling.Block, d.groups.Block, d.coverage.Block, d.efficiency.Block}
 }
 
 // Decode implements chsink.Decoder.
@@ -60,7 +64,9 @@ func (d *scores) Decode(rec *kgo.Record) error {
 	case head.Tenant == "":
 		return missing("tenant")
 	case head.Kind == "rolling":
-		return d.rolling.add(rec.Value)
+		return d.rolling.decode(rec.Value)
+	case head.Kind == "efficiency":
+		return d.efficiency.decode(rec.Value)
 	case head.Kind == "group_size":
 		return d.groups.add(rec.Value)
 	case head.Kind == "signal_coverage":
@@ -108,7 +114,7 @@ type rolling struct {
 	ConfigVersion uint64 `json:"config_version"`
 }
 
-// rollingRows fills core.scores.
+// rollingRows fills core.scores, and the columns that core.efficiency has like it.
 type rollingRows struct {
 	*chsink.Block
 	tenant, scopeKind, scope, window, status, formula *chsink.Words
@@ -120,8 +126,8 @@ type rollingRows struct {
 	config                                            *chsink.Fixed[uint64]
 }
 
-func newRollingRows(o chsink.Origin) *rollingRows {
-	b := chsink.NewBlock(tableScores, o)
+func newRollingRows(t chsink.Table, o chsink.Origin) *rollingRows {
+	b := chsink.NewBlock(t, o)
 	return &rollingRows{
 		Block: b, tenant: b.Words("tenant"), scopeKind: b.Words("scope_kind"), scope: b.Words("scope"),
 		window: b.Words("window"), status: b.Words("status"), formula: b.Words("formula"),
@@ -143,11 +149,20 @@ func newRollingRows(o chsink.Origin) *rollingRows {
 	}
 }
 
-func (c *rollingRows) add(value []byte) error {
+func (c *rollingRows) decode(value []byte) error {
 	r, err := object[rolling](value)
 	if err != nil {
 		return err
 	}
+	if err := c.fill(&r); err != nil {
+		return err
+	}
+	c.EndIn(r.WindowEnd)
+	return nil
+}
+
+// fill appends the columns of a row and does not end it.
+func (c *rollingRows) fill(r *rolling) error {
 	if why := timesOf(r.Tenant, at{"window_start", r.WindowStart}, at{"window_end", r.WindowEnd}); why != nil {
 		return why
 	}
@@ -174,7 +189,6 @@ func (c *rollingRows) add(value []byte) error {
 		c.shares[i].Append(v)
 	}
 	c.config.Append(r.ConfigVersion)
-	c.EndIn(r.WindowEnd)
 	return nil
 }
 

@@ -13,6 +13,7 @@ ALTER TABLE core.ticks {{onCluster}} MODIFY TTL toDateTime(stored_at) + toInterv
 ALTER TABLE core.scores {{onCluster}} MODIFY TTL
     toDateTime(window_end) + toIntervalDay({{.Retention.ShortWindows}}) DELETE WHERE window IN ('5m', '1h'),
     toDateTime(window_end) + toIntervalDay({{.Retention.Aggregates}}) DELETE WHERE window NOT IN ('5m', '1h');
+ALTER TABLE core.efficiency {{onCluster}} MODIFY TTL toDateTime(window_end) + toIntervalDay({{.Retention.Aggregates}});
 ALTER TABLE core.group_size {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
 ALTER TABLE core.kpi_health {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});
 ALTER TABLE core.kpi_checks {{onCluster}} MODIFY TTL week_start + toIntervalDay({{.Retention.Aggregates}});

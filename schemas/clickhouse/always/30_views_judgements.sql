@@ -3,6 +3,8 @@
 
 -- A window of a team is shown if one of the weeks it touches may be shown and
 -- none that is known may not: a week without people has no row and hides nothing.
+-- An efficiency score repeats the rolling figures of its window and replaces them;
+-- a window that none was given for shows the figures alone.
 CREATE OR REPLACE VIEW goodhart.efficiency {{onCluster}}
 (
     tenant LowCardinality(String) COMMENT 'Tenant',
@@ -17,7 +19,7 @@ CREATE OR REPLACE VIEW goodhart.efficiency {{onCluster}}
     outcomes_provisional Nullable(Int64) COMMENT 'Net change of provisional credit in the window',
     outcomes_final Nullable(Int64) COMMENT 'Net change of final credit in the window',
     outcomes_reverted Nullable(Int64) COMMENT 'Outcomes reverted in the window',
-    outcomes_expected Nullable(Float64) COMMENT 'Outcomes expected of peers at the same spend; NULL until there is a score',
+    outcomes_expected Nullable(Float64) COMMENT 'Outcomes expected of peers at the same spend, in outcomes of mean worth: compare with outcomes_credited; NULL where they cannot be compared. Not additive over as_of',
     score Nullable(Float64) COMMENT 'Efficiency index: 100 is what peers achieve at the same spend; NULL with insufficient data. Not additive',
     score_lo Nullable(Float64) COMMENT 'Lower end of the 90 % interval of score',
     score_hi Nullable(Float64) COMMENT 'Upper end of the 90 % interval of score',
@@ -32,7 +34,14 @@ CREATE OR REPLACE VIEW goodhart.efficiency {{onCluster}}
     status LowCardinality(String) COMMENT 'provisional, final, or insufficient data: then there is no score',
     rev UInt32 COMMENT 'Revision of the window; the newest is shown',
     formula LowCardinality(String) COMMENT 'Version of the formulae',
-    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none'
+    config_version UInt64 COMMENT 'Version of the configuration in force; 0 for none',
+    outcomes_credited Nullable(Float64) COMMENT 'Outcomes credited in the window, in outcomes of mean worth: half at the merge, half when they have survived. Not additive over as_of',
+    unit_cost_usd Nullable(Decimal(18, 9)) COMMENT 'Cost of an outcome of mean worth at constant price, once it has settled, USD; NULL without a score. Not additive',
+    unit_cost_lo_usd Nullable(Decimal(18, 9)) COMMENT 'Lower end of the 90 % interval of unit_cost_usd',
+    unit_cost_hi_usd Nullable(Decimal(18, 9)) COMMENT 'Upper end of the 90 % interval of unit_cost_usd',
+    peers_above Nullable(Int64) COMMENT 'How many others of the kind are more efficient with a probability of 0.95 or more; from the rest it cannot be told. Not additive',
+    peers_below Nullable(Int64) COMMENT 'How many others of the kind are less efficient with a probability of 0.95 or more. Not additive',
+    reason LowCardinality(String) COMMENT 'Why there is no score: group_size, outcomes, history, people, unpriced, peers, expected; empty if there is one, or none was computed'
 )
 {{definer}} AS
 SELECT
@@ -48,22 +57,29 @@ SELECT
     tupleElement(s.newest, 3) AS outcomes_provisional,
     tupleElement(s.newest, 4) AS outcomes_final,
     tupleElement(s.newest, 5) AS outcomes_reverted,
-    CAST(NULL AS Nullable(Float64)) AS outcomes_expected,
-    CAST(NULL AS Nullable(Float64)) AS score,
-    CAST(NULL AS Nullable(Float64)) AS score_lo,
-    CAST(NULL AS Nullable(Float64)) AS score_hi,
+    tupleElement(s.newest, 15) AS outcomes_expected,
+    tupleElement(s.newest, 16) AS score,
+    tupleElement(s.newest, 17) AS score_lo,
+    tupleElement(s.newest, 18) AS score_hi,
     tupleElement(s.newest, 6) AS n,
     {{usd "tupleElement(s.newest, 7)"}} AS cost_per_outcome_usd,
     tupleElement(s.newest, 8) AS outcomes_per_million_tokens,
     tupleElement(s.newest, 9) AS cache_read_share,
     tupleElement(s.newest, 10) AS error_share,
-    CAST(NULL AS Nullable(Float64)) AS coverage,
+    tupleElement(s.newest, 19) AS coverage,
     if(tupleElement(s.newest, 6) = 0, NULL, tupleElement(s.newest, 11) / tupleElement(s.newest, 6)) AS unpriced_share,
-    CAST(NULL AS Nullable(Float64)) AS unattributed_share,
-    'insufficient data' AS status,
-    s.newest_rev AS rev,
+    tupleElement(s.newest, 20) AS unattributed_share,
+    tupleElement(s.newest, 21) AS status,
+    tupleElement(s.newest, 22) AS rev,
     tupleElement(s.newest, 12) AS formula,
-    tupleElement(s.newest, 13) AS config_version
+    tupleElement(s.newest, 13) AS config_version,
+    tupleElement(s.newest, 14) AS outcomes_credited,
+    {{usd "tupleElement(s.newest, 23)"}} AS unit_cost_usd,
+    {{usd "tupleElement(s.newest, 24)"}} AS unit_cost_lo_usd,
+    {{usd "tupleElement(s.newest, 25)"}} AS unit_cost_hi_usd,
+    tupleElement(s.newest, 26) AS peers_above,
+    tupleElement(s.newest, 27) AS peers_below,
+    tupleElement(s.newest, 28) AS reason
 FROM
 (
     SELECT
@@ -72,16 +88,40 @@ FROM
         r.scope_kind AS scope_kind,
         r.scope AS scope,
         r.window_end AS window_end,
-        max(r.rev) AS newest_rev,
-        argMax((r.cost_nanos, r.requests, r.outcomes_provisional, r.outcomes_final, r.outcomes_reverted, r.records,
-            r.cost_per_outcome_nanos, r.outcomes_per_million_tokens, r.cache_read_share, r.error_share, r.unpriced_requests,
-            r.formula, r.config_version), r.rev) AS newest
-    FROM {{from "scores"}} AS r
-    WHERE r.window IN ('7d', '28d')
+        argMax(r.figures, (r.scored, r.rev)) AS newest
+    FROM
+    (
+        SELECT
+            c.tenant AS tenant, c.window AS window, c.scope_kind AS scope_kind, c.scope AS scope, c.window_end AS window_end,
+            0 AS scored, c.rev AS rev,
+            (c.cost_nanos, c.requests, c.outcomes_provisional, c.outcomes_final, c.outcomes_reverted, c.records,
+                c.cost_per_outcome_nanos, c.outcomes_per_million_tokens, c.cache_read_share, c.error_share, c.unpriced_requests,
+                c.formula, c.config_version,
+                CAST(NULL AS Nullable(Float64)), CAST(NULL AS Nullable(Float64)), CAST(NULL AS Nullable(Float64)),
+                CAST(NULL AS Nullable(Float64)), CAST(NULL AS Nullable(Float64)), CAST(NULL AS Nullable(Float64)),
+                CAST(NULL AS Nullable(Float64)), CAST('insufficient data' AS LowCardinality(String)), c.rev,
+                CAST(NULL AS Nullable(Int64)), CAST(NULL AS Nullable(Int64)), CAST(NULL AS Nullable(Int64)),
+                CAST(NULL AS Nullable(Int64)), CAST(NULL AS Nullable(Int64)), CAST('' AS LowCardinality(String))) AS figures
+        FROM {{from "scores"}} AS c
+        WHERE c.window IN ('7d', '28d')
+        UNION ALL
+        SELECT
+            e.tenant AS tenant, e.window AS window, e.scope_kind AS scope_kind, e.scope AS scope, e.window_end AS window_end,
+            1 AS scored, e.rev AS rev,
+            (e.cost_nanos, e.requests, e.outcomes_provisional, e.outcomes_final, e.outcomes_reverted, e.records,
+                e.cost_per_outcome_nanos, e.outcomes_per_million_tokens, e.cache_read_share, e.error_share, e.unpriced_requests,
+                e.formula, e.config_version,
+                e.outcomes_credited, e.outcomes_expected, e.score,
+                e.score_lo, e.score_hi, e.coverage,
+                e.unattributed_share, e.status, e.rev,
+                e.unit_cost_nanos, e.unit_cost_lo_nanos, e.unit_cost_hi_nanos,
+                e.peers_above, e.peers_below, e.reason) AS figures
+        FROM {{from "efficiency"}} AS e
+    ) AS r
     GROUP BY tenant, window, scope_kind, scope, window_end
 ) AS s
 WHERE s.scope_kind != 'team' OR {{publishedWindow}}
-COMMENT 'Is it worth it, and how sure are we: rolling figures per day, window and scope';
+COMMENT 'Is it worth it, and how sure are we: efficiency with its interval, beside the rolling figures, per day, window and scope';
 
 -- A signal about a team is shown, and so is what each of its revisions rests on,
 -- if the team could be shown in the newest week that was settled at the time: that

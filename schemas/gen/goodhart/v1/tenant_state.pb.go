@@ -257,7 +257,11 @@ type TenantState struct {
 	Weeks   []*SubjectWeek `protobuf:"bytes,5,rep,name=weeks,proto3" json:"weeks,omitempty"`
 	Signals *SignalState   `protobuf:"bytes,6,opt,name=signals,proto3" json:"signals,omitempty"`
 	// The weeks of people that cards compare, sorted by subject.
-	Panel         []*PersonPanel `protobuf:"bytes,7,rep,name=panel,proto3" json:"panel,omitempty"`
+	Panel []*PersonPanel `protobuf:"bytes,7,rep,name=panel,proto3" json:"panel,omitempty"`
+	// The first UTC midnight from which everything is known; 0: none yet.
+	SinceMs int64 `protobuf:"varint,8,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
+	// What efficiency was last learned from, sorted by end_ms.
+	Learned       []*LearnedWeeks `protobuf:"bytes,9,rep,name=learned,proto3" json:"learned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +345,217 @@ func (x *TenantState) GetPanel() []*PersonPanel {
 	return nil
 }
 
+func (x *TenantState) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *TenantState) GetLearned() []*LearnedWeeks {
+	if x != nil {
+		return x.Learned
+	}
+	return nil
+}
+
+// LearnedWeeks is what teams did in the weeks that the expected curve of windows
+// rests on.
+type LearnedWeeks struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// End of the last of the weeks.
+	EndMs         int64          `protobuf:"varint,1,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`
+	Weeks         []*LearnedWeek `protobuf:"bytes,2,rep,name=weeks,proto3" json:"weeks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnedWeeks) Reset() {
+	*x = LearnedWeeks{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnedWeeks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnedWeeks) ProtoMessage() {}
+
+func (x *LearnedWeeks) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnedWeeks.ProtoReflect.Descriptor instead.
+func (*LearnedWeeks) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LearnedWeeks) GetEndMs() int64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+func (x *LearnedWeeks) GetWeeks() []*LearnedWeek {
+	if x != nil {
+		return x.Weeks
+	}
+	return nil
+}
+
+// LearnedWeek is what the people of one role in one team did in a week, as
+// score.Block.
+type LearnedWeek struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	LinkedOnly    bool                   `protobuf:"varint,3,opt,name=linked_only,json=linkedOnly,proto3" json:"linked_only,omitempty"`
+	StartMs       int64                  `protobuf:"varint,4,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	People        int64                  `protobuf:"varint,5,opt,name=people,proto3" json:"people,omitempty"`
+	CostNanos     int64                  `protobuf:"varint,6,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	AlignedNanos  int64                  `protobuf:"varint,7,opt,name=aligned_nanos,json=alignedNanos,proto3" json:"aligned_nanos,omitempty"`
+	Records       int64                  `protobuf:"varint,8,opt,name=records,proto3" json:"records,omitempty"`
+	Unpriced      int64                  `protobuf:"varint,9,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	Outcomes      int64                  `protobuf:"zigzag64,10,opt,name=outcomes,proto3" json:"outcomes,omitempty"`
+	Standing      int64                  `protobuf:"zigzag64,11,opt,name=standing,proto3" json:"standing,omitempty"`
+	Settled       int64                  `protobuf:"zigzag64,12,opt,name=settled,proto3" json:"settled,omitempty"`
+	Linked        int64                  `protobuf:"zigzag64,13,opt,name=linked,proto3" json:"linked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnedWeek) Reset() {
+	*x = LearnedWeek{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnedWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnedWeek) ProtoMessage() {}
+
+func (x *LearnedWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnedWeek.ProtoReflect.Descriptor instead.
+func (*LearnedWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LearnedWeek) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *LearnedWeek) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *LearnedWeek) GetLinkedOnly() bool {
+	if x != nil {
+		return x.LinkedOnly
+	}
+	return false
+}
+
+func (x *LearnedWeek) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetAlignedNanos() int64 {
+	if x != nil {
+		return x.AlignedNanos
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetOutcomes() int64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetStanding() int64 {
+	if x != nil {
+		return x.Standing
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetSettled() int64 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
+func (x *LearnedWeek) GetLinked() int64 {
+	if x != nil {
+		return x.Linked
+	}
+	return 0
+}
+
 // PersonPanel is what a person did in consecutive ISO weeks.
 type PersonPanel struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -356,7 +571,7 @@ type PersonPanel struct {
 
 func (x *PersonPanel) Reset() {
 	*x = PersonPanel{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +583,7 @@ func (x *PersonPanel) String() string {
 func (*PersonPanel) ProtoMessage() {}
 
 func (x *PersonPanel) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +596,7 @@ func (x *PersonPanel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonPanel.ProtoReflect.Descriptor instead.
 func (*PersonPanel) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PersonPanel) GetSubject() string {
@@ -432,7 +647,7 @@ type PanelWeek struct {
 
 func (x *PanelWeek) Reset() {
 	*x = PanelWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +659,7 @@ func (x *PanelWeek) String() string {
 func (*PanelWeek) ProtoMessage() {}
 
 func (x *PanelWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +672,7 @@ func (x *PanelWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PanelWeek.ProtoReflect.Descriptor instead.
 func (*PanelWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PanelWeek) GetTokens() int64 {
@@ -529,7 +744,7 @@ type SubjectWeek struct {
 
 func (x *SubjectWeek) Reset() {
 	*x = SubjectWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +756,7 @@ func (x *SubjectWeek) String() string {
 func (*SubjectWeek) ProtoMessage() {}
 
 func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +769,7 @@ func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectWeek.ProtoReflect.Descriptor instead.
 func (*SubjectWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SubjectWeek) GetSubject() string {
@@ -601,7 +816,7 @@ type SignalState struct {
 
 func (x *SignalState) Reset() {
 	*x = SignalState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +828,7 @@ func (x *SignalState) String() string {
 func (*SignalState) ProtoMessage() {}
 
 func (x *SignalState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +841,7 @@ func (x *SignalState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalState.ProtoReflect.Descriptor instead.
 func (*SignalState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SignalState) GetSubjects() []*SubjectHistory {
@@ -690,7 +905,7 @@ type SubjectHistory struct {
 
 func (x *SubjectHistory) Reset() {
 	*x = SubjectHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +917,7 @@ func (x *SubjectHistory) String() string {
 func (*SubjectHistory) ProtoMessage() {}
 
 func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +930,7 @@ func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectHistory.ProtoReflect.Descriptor instead.
 func (*SubjectHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubjectHistory) GetSubject() string {
@@ -801,7 +1016,7 @@ type FamilyHistory struct {
 
 func (x *FamilyHistory) Reset() {
 	*x = FamilyHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +1028,7 @@ func (x *FamilyHistory) String() string {
 func (*FamilyHistory) ProtoMessage() {}
 
 func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +1041,7 @@ func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FamilyHistory.ProtoReflect.Descriptor instead.
 func (*FamilyHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FamilyHistory) GetCode() string {
@@ -869,7 +1084,7 @@ type SignalWindow struct {
 
 func (x *SignalWindow) Reset() {
 	*x = SignalWindow{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -881,7 +1096,7 @@ func (x *SignalWindow) String() string {
 func (*SignalWindow) ProtoMessage() {}
 
 func (x *SignalWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -894,7 +1109,7 @@ func (x *SignalWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalWindow.ProtoReflect.Descriptor instead.
 func (*SignalWindow) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignalWindow) GetWeekMs() int64 {
@@ -931,7 +1146,7 @@ type GroupHistory struct {
 
 func (x *GroupHistory) Reset() {
 	*x = GroupHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1158,7 @@ func (x *GroupHistory) String() string {
 func (*GroupHistory) ProtoMessage() {}
 
 func (x *GroupHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1171,7 @@ func (x *GroupHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupHistory.ProtoReflect.Descriptor instead.
 func (*GroupHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GroupHistory) GetCode() string {
@@ -1013,7 +1228,7 @@ type StandingSignal struct {
 
 func (x *StandingSignal) Reset() {
 	*x = StandingSignal{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1240,7 @@ func (x *StandingSignal) String() string {
 func (*StandingSignal) ProtoMessage() {}
 
 func (x *StandingSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1253,7 @@ func (x *StandingSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingSignal.ProtoReflect.Descriptor instead.
 func (*StandingSignal) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StandingSignal) GetId() string {
@@ -1173,7 +1388,7 @@ type SignalMute struct {
 
 func (x *SignalMute) Reset() {
 	*x = SignalMute{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1400,7 @@ func (x *SignalMute) String() string {
 func (*SignalMute) ProtoMessage() {}
 
 func (x *SignalMute) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1413,7 @@ func (x *SignalMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalMute.ProtoReflect.Descriptor instead.
 func (*SignalMute) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SignalMute) GetCode() string {
@@ -1241,7 +1456,7 @@ type RepeatHistory struct {
 
 func (x *RepeatHistory) Reset() {
 	*x = RepeatHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1468,7 @@ func (x *RepeatHistory) String() string {
 func (*RepeatHistory) ProtoMessage() {}
 
 func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1481,7 @@ func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepeatHistory.ProtoReflect.Descriptor instead.
 func (*RepeatHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RepeatHistory) GetWeekMs() int64 {
@@ -1303,7 +1518,7 @@ type AdoptionHistory struct {
 
 func (x *AdoptionHistory) Reset() {
 	*x = AdoptionHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1530,7 @@ func (x *AdoptionHistory) String() string {
 func (*AdoptionHistory) ProtoMessage() {}
 
 func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1543,7 @@ func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionHistory.ProtoReflect.Descriptor instead.
 func (*AdoptionHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AdoptionHistory) GetTarget() string {
@@ -1372,7 +1587,7 @@ type AdoptionWeek struct {
 
 func (x *AdoptionWeek) Reset() {
 	*x = AdoptionWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1599,7 @@ func (x *AdoptionWeek) String() string {
 func (*AdoptionWeek) ProtoMessage() {}
 
 func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1612,7 @@ func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionWeek.ProtoReflect.Descriptor instead.
 func (*AdoptionWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AdoptionWeek) GetWeekMs() int64 {
@@ -1450,7 +1665,7 @@ type PeriodHistory struct {
 
 func (x *PeriodHistory) Reset() {
 	*x = PeriodHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1462,7 +1677,7 @@ func (x *PeriodHistory) String() string {
 func (*PeriodHistory) ProtoMessage() {}
 
 func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1475,7 +1690,7 @@ func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeriodHistory.ProtoReflect.Descriptor instead.
 func (*PeriodHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PeriodHistory) GetTarget() string {
@@ -1591,7 +1806,7 @@ type ClosedPeriod struct {
 
 func (x *ClosedPeriod) Reset() {
 	*x = ClosedPeriod{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1818,7 @@ func (x *ClosedPeriod) String() string {
 func (*ClosedPeriod) ProtoMessage() {}
 
 func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1831,7 @@ func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosedPeriod.ProtoReflect.Descriptor instead.
 func (*ClosedPeriod) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClosedPeriod) GetStartMs() int64 {
@@ -1722,14 +1937,18 @@ type ScopeState struct {
 	// Sorted by (window, end_ms).
 	Corrections []*ScopeCorrection `protobuf:"bytes,6,rep,name=corrections,proto3" json:"corrections,omitempty"`
 	// Group sizes published for a team, sorted by week_start_ms.
-	Groups        []*ScopeGroup `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []*ScopeGroup `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
+	// What the people of a team did, by role; sorted by role.
+	Crews []*CrewState `protobuf:"bytes,8,rep,name=crews,proto3" json:"crews,omitempty"`
+	// Efficiency scores that may still be corrected, sorted by (window, end_ms).
+	Statements    []*ScopeStatement `protobuf:"bytes,9,rep,name=statements,proto3" json:"statements,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScopeState) Reset() {
 	*x = ScopeState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +1960,7 @@ func (x *ScopeState) String() string {
 func (*ScopeState) ProtoMessage() {}
 
 func (x *ScopeState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +1973,7 @@ func (x *ScopeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeState.ProtoReflect.Descriptor instead.
 func (*ScopeState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ScopeState) GetKind() ScopeKind {
@@ -1806,6 +2025,327 @@ func (x *ScopeState) GetGroups() []*ScopeGroup {
 	return nil
 }
 
+func (x *ScopeState) GetCrews() []*CrewState {
+	if x != nil {
+		return x.Crews
+	}
+	return nil
+}
+
+func (x *ScopeState) GetStatements() []*ScopeStatement {
+	if x != nil {
+		return x.Statements
+	}
+	return nil
+}
+
+// CrewState is what the people of one role in one team did.
+type CrewState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Role  string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// Sorted by start_ms.
+	Days []*CrewDay `protobuf:"bytes,2,rep,name=days,proto3" json:"days,omitempty"`
+	// Sorted by (day_ms, kind, ticket, millipoints, linked).
+	Outcomes      []*CrewOutcome `protobuf:"bytes,3,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CrewState) Reset() {
+	*x = CrewState{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CrewState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CrewState) ProtoMessage() {}
+
+func (x *CrewState) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CrewState.ProtoReflect.Descriptor instead.
+func (*CrewState) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CrewState) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *CrewState) GetDays() []*CrewDay {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *CrewState) GetOutcomes() []*CrewOutcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// CrewDay is one UTC day.
+type CrewDay struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	StartMs int64                  `protobuf:"varint,1,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	// At constant price, of the records that have one.
+	CostNanos int64 `protobuf:"varint,2,opt,name=cost_nanos,json=costNanos,proto3" json:"cost_nanos,omitempty"`
+	// Usage records, and those without a price.
+	Records  int64 `protobuf:"varint,3,opt,name=records,proto3" json:"records,omitempty"`
+	Unpriced int64 `protobuf:"varint,4,opt,name=unpriced,proto3" json:"unpriced,omitempty"`
+	// Who worked in the seven days that end with this one.
+	People        int64 `protobuf:"varint,5,opt,name=people,proto3" json:"people,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CrewDay) Reset() {
+	*x = CrewDay{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CrewDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CrewDay) ProtoMessage() {}
+
+func (x *CrewDay) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CrewDay.ProtoReflect.Descriptor instead.
+func (*CrewDay) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CrewDay) GetStartMs() int64 {
+	if x != nil {
+		return x.StartMs
+	}
+	return 0
+}
+
+func (x *CrewDay) GetCostNanos() int64 {
+	if x != nil {
+		return x.CostNanos
+	}
+	return 0
+}
+
+func (x *CrewDay) GetRecords() int64 {
+	if x != nil {
+		return x.Records
+	}
+	return 0
+}
+
+func (x *CrewDay) GetUnpriced() int64 {
+	if x != nil {
+		return x.Unpriced
+	}
+	return 0
+}
+
+func (x *CrewDay) GetPeople() int64 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+// CrewOutcome is the standing credit of outcomes that are alike.
+type CrewOutcome struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	DayMs  int64                  `protobuf:"varint,1,opt,name=day_ms,json=dayMs,proto3" json:"day_ms,omitempty"`
+	Kind   OutcomeKind            `protobuf:"varint,2,opt,name=kind,proto3,enum=goodhart.v1.OutcomeKind" json:"kind,omitempty"`
+	Ticket uint64                 `protobuf:"fixed64,3,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// What the source says one is worth, thousandths of a point.
+	Millipoints   *int64 `protobuf:"varint,4,opt,name=millipoints,proto3,oneof" json:"millipoints,omitempty"`
+	Linked        *bool  `protobuf:"varint,5,opt,name=linked,proto3,oneof" json:"linked,omitempty"`
+	Provisional   int32  `protobuf:"zigzag32,6,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	Final         int32  `protobuf:"zigzag32,7,opt,name=final,proto3" json:"final,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CrewOutcome) Reset() {
+	*x = CrewOutcome{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CrewOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CrewOutcome) ProtoMessage() {}
+
+func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CrewOutcome.ProtoReflect.Descriptor instead.
+func (*CrewOutcome) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *CrewOutcome) GetDayMs() int64 {
+	if x != nil {
+		return x.DayMs
+	}
+	return 0
+}
+
+func (x *CrewOutcome) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *CrewOutcome) GetTicket() uint64 {
+	if x != nil {
+		return x.Ticket
+	}
+	return 0
+}
+
+func (x *CrewOutcome) GetMillipoints() int64 {
+	if x != nil && x.Millipoints != nil {
+		return *x.Millipoints
+	}
+	return 0
+}
+
+func (x *CrewOutcome) GetLinked() bool {
+	if x != nil && x.Linked != nil {
+		return *x.Linked
+	}
+	return false
+}
+
+func (x *CrewOutcome) GetProvisional() int32 {
+	if x != nil {
+		return x.Provisional
+	}
+	return 0
+}
+
+func (x *CrewOutcome) GetFinal() int32 {
+	if x != nil {
+		return x.Final
+	}
+	return 0
+}
+
+// ScopeStatement is an efficiency score that was emitted.
+type ScopeStatement struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Window string                 `protobuf:"bytes,1,opt,name=window,proto3" json:"window,omitempty"`
+	EndMs  int64                  `protobuf:"varint,2,opt,name=end_ms,json=endMs,proto3" json:"end_ms,omitempty"`
+	// The last revision emitted, and a hash of what it said.
+	Rev           uint32 `protobuf:"varint,3,opt,name=rev,proto3" json:"rev,omitempty"`
+	Hash          uint64 `protobuf:"fixed64,4,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScopeStatement) Reset() {
+	*x = ScopeStatement{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScopeStatement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScopeStatement) ProtoMessage() {}
+
+func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScopeStatement.ProtoReflect.Descriptor instead.
+func (*ScopeStatement) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ScopeStatement) GetWindow() string {
+	if x != nil {
+		return x.Window
+	}
+	return ""
+}
+
+func (x *ScopeStatement) GetEndMs() int64 {
+	if x != nil {
+		return x.EndMs
+	}
+	return 0
+}
+
+func (x *ScopeStatement) GetRev() uint32 {
+	if x != nil {
+		return x.Rev
+	}
+	return 0
+}
+
+func (x *ScopeStatement) GetHash() uint64 {
+	if x != nil {
+		return x.Hash
+	}
+	return 0
+}
+
 // ScopePane is what a scope did in one pane.
 type ScopePane struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1818,7 +2358,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1830,7 +2370,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1843,7 +2383,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -1875,7 +2415,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2427,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2440,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -1948,7 +2488,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2500,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2513,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -2030,7 +2570,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2582,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2595,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -2086,14 +2626,18 @@ type PersonScope struct {
 	LastDay int64  `protobuf:"zigzag64,5,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
 	Days    uint32 `protobuf:"fixed32,6,opt,name=days,proto3" json:"days,omitempty"`
 	// What the person spent in a team, by week; sorted by week_start_ms.
-	Spend         []*PersonSpend `protobuf:"bytes,7,rep,name=spend,proto3" json:"spend,omitempty"`
+	Spend []*PersonSpend `protobuf:"bytes,7,rep,name=spend,proto3" json:"spend,omitempty"`
+	// The 32 days before those of days.
+	DaysHi uint32 `protobuf:"fixed32,8,opt,name=days_hi,json=daysHi,proto3" json:"days_hi,omitempty"`
+	// When the person worked in a team, by role: usage or an outcome.
+	Attended      []*Attendance `protobuf:"bytes,9,rep,name=attended,proto3" json:"attended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2649,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2662,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -2170,6 +2714,82 @@ func (x *PersonScope) GetSpend() []*PersonSpend {
 	return nil
 }
 
+func (x *PersonScope) GetDaysHi() uint32 {
+	if x != nil {
+		return x.DaysHi
+	}
+	return 0
+}
+
+func (x *PersonScope) GetAttended() []*Attendance {
+	if x != nil {
+		return x.Attended
+	}
+	return nil
+}
+
+// Attendance says when a person worked in a team in one role.
+type Attendance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Role  string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
+	// The latest day since the epoch; bit i of days is the day i before.
+	LastDay       int64  `protobuf:"zigzag64,2,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	Days          uint32 `protobuf:"fixed32,3,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attendance) Reset() {
+	*x = Attendance{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attendance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attendance) ProtoMessage() {}
+
+func (x *Attendance) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attendance.ProtoReflect.Descriptor instead.
+func (*Attendance) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *Attendance) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Attendance) GetLastDay() int64 {
+	if x != nil {
+		return x.LastDay
+	}
+	return 0
+}
+
+func (x *Attendance) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
 // PersonSpend is what one person spent in a team in one ISO week.
 type PersonSpend struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2182,7 +2802,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2814,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2827,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -2244,7 +2864,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\atenants\x18\x03 \x03(\v2\x18.goodhart.v1.TenantStateR\atenants\"=\n" +
 	"\x0eTenantSchedule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
-	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\xc9\x02\n" +
+	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\x99\x03\n" +
 	"\vTenantState\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12+\n" +
 	"\x06config\x18\x02 \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12/\n" +
@@ -2252,7 +2872,29 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\x06people\x18\x04 \x03(\v2\x18.goodhart.v1.PersonStateR\x06people\x12.\n" +
 	"\x05weeks\x18\x05 \x03(\v2\x18.goodhart.v1.SubjectWeekR\x05weeks\x122\n" +
 	"\asignals\x18\x06 \x01(\v2\x18.goodhart.v1.SignalStateR\asignals\x12.\n" +
-	"\x05panel\x18\a \x03(\v2\x18.goodhart.v1.PersonPanelR\x05panel\"\x84\x01\n" +
+	"\x05panel\x18\a \x03(\v2\x18.goodhart.v1.PersonPanelR\x05panel\x12\x19\n" +
+	"\bsince_ms\x18\b \x01(\x03R\asinceMs\x123\n" +
+	"\alearned\x18\t \x03(\v2\x19.goodhart.v1.LearnedWeeksR\alearned\"U\n" +
+	"\fLearnedWeeks\x12\x15\n" +
+	"\x06end_ms\x18\x01 \x01(\x03R\x05endMs\x12.\n" +
+	"\x05weeks\x18\x02 \x03(\v2\x18.goodhart.v1.LearnedWeekR\x05weeks\"\xed\x02\n" +
+	"\vLearnedWeek\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x1f\n" +
+	"\vlinked_only\x18\x03 \x01(\bR\n" +
+	"linkedOnly\x12\x19\n" +
+	"\bstart_ms\x18\x04 \x01(\x03R\astartMs\x12\x16\n" +
+	"\x06people\x18\x05 \x01(\x03R\x06people\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x06 \x01(\x03R\tcostNanos\x12#\n" +
+	"\raligned_nanos\x18\a \x01(\x03R\falignedNanos\x12\x18\n" +
+	"\arecords\x18\b \x01(\x03R\arecords\x12\x1a\n" +
+	"\bunpriced\x18\t \x01(\x03R\bunpriced\x12\x1a\n" +
+	"\boutcomes\x18\n" +
+	" \x01(\x12R\boutcomes\x12\x1a\n" +
+	"\bstanding\x18\v \x01(\x12R\bstanding\x12\x18\n" +
+	"\asettled\x18\f \x01(\x12R\asettled\x12\x16\n" +
+	"\x06linked\x18\r \x01(\x12R\x06linked\"\x84\x01\n" +
 	"\vPersonPanel\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x12\n" +
 	"\x04team\x18\x02 \x01(\tR\x04team\x12\x19\n" +
@@ -2383,7 +3025,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	" \x01(\bR\x03hit\x12\f\n" +
 	"\x01p\x18\v \x01(\x01R\x01p\x12\x14\n" +
 	"\x05surge\x18\f \x01(\bR\x05surge\x12\x17\n" +
-	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xc9\x02\n" +
+	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xb4\x03\n" +
 	"\n" +
 	"ScopeState\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.goodhart.v1.ScopeKindR\x04kind\x12\x12\n" +
@@ -2392,7 +3034,37 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\x05hours\x18\x04 \x03(\v2\x16.goodhart.v1.ScopePaneR\x05hours\x12*\n" +
 	"\x04days\x18\x05 \x03(\v2\x16.goodhart.v1.ScopePaneR\x04days\x12>\n" +
 	"\vcorrections\x18\x06 \x03(\v2\x1c.goodhart.v1.ScopeCorrectionR\vcorrections\x12/\n" +
-	"\x06groups\x18\a \x03(\v2\x17.goodhart.v1.ScopeGroupR\x06groups\"Q\n" +
+	"\x06groups\x18\a \x03(\v2\x17.goodhart.v1.ScopeGroupR\x06groups\x12,\n" +
+	"\x05crews\x18\b \x03(\v2\x16.goodhart.v1.CrewStateR\x05crews\x12;\n" +
+	"\n" +
+	"statements\x18\t \x03(\v2\x1b.goodhart.v1.ScopeStatementR\n" +
+	"statements\"\x7f\n" +
+	"\tCrewState\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12(\n" +
+	"\x04days\x18\x02 \x03(\v2\x14.goodhart.v1.CrewDayR\x04days\x124\n" +
+	"\boutcomes\x18\x03 \x03(\v2\x18.goodhart.v1.CrewOutcomeR\boutcomes\"\x91\x01\n" +
+	"\aCrewDay\x12\x19\n" +
+	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x1d\n" +
+	"\n" +
+	"cost_nanos\x18\x02 \x01(\x03R\tcostNanos\x12\x18\n" +
+	"\arecords\x18\x03 \x01(\x03R\arecords\x12\x1a\n" +
+	"\bunpriced\x18\x04 \x01(\x03R\bunpriced\x12\x16\n" +
+	"\x06people\x18\x05 \x01(\x03R\x06people\"\x81\x02\n" +
+	"\vCrewOutcome\x12\x15\n" +
+	"\x06day_ms\x18\x01 \x01(\x03R\x05dayMs\x12,\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x18.goodhart.v1.OutcomeKindR\x04kind\x12\x16\n" +
+	"\x06ticket\x18\x03 \x01(\x06R\x06ticket\x12%\n" +
+	"\vmillipoints\x18\x04 \x01(\x03H\x00R\vmillipoints\x88\x01\x01\x12\x1b\n" +
+	"\x06linked\x18\x05 \x01(\bH\x01R\x06linked\x88\x01\x01\x12 \n" +
+	"\vprovisional\x18\x06 \x01(\x11R\vprovisional\x12\x14\n" +
+	"\x05final\x18\a \x01(\x11R\x05finalB\x0e\n" +
+	"\f_millipointsB\t\n" +
+	"\a_linked\"e\n" +
+	"\x0eScopeStatement\x12\x16\n" +
+	"\x06window\x18\x01 \x01(\tR\x06window\x12\x15\n" +
+	"\x06end_ms\x18\x02 \x01(\x03R\x05endMs\x12\x10\n" +
+	"\x03rev\x18\x03 \x01(\rR\x03rev\x12\x12\n" +
+	"\x04hash\x18\x04 \x01(\x06R\x04hash\"Q\n" +
 	"\tScopePane\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12)\n" +
 	"\x06totals\x18\x02 \x01(\v2\x11.goodhart.v1.CellR\x06totals\"h\n" +
@@ -2413,7 +3085,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\t_top2_ppm\"Y\n" +
 	"\vPersonState\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x120\n" +
-	"\x06scopes\x18\x02 \x03(\v2\x18.goodhart.v1.PersonScopeR\x06scopes\"\xd5\x01\n" +
+	"\x06scopes\x18\x02 \x03(\v2\x18.goodhart.v1.PersonScopeR\x06scopes\"\xa3\x02\n" +
 	"\vPersonScope\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\rR\x05scope\x12\x1b\n" +
 	"\tlast_hour\x18\x02 \x01(\x12R\blastHour\x12\x19\n" +
@@ -2421,7 +3093,14 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\bhours_hi\x18\x04 \x01(\x06R\ahoursHi\x12\x19\n" +
 	"\blast_day\x18\x05 \x01(\x12R\alastDay\x12\x12\n" +
 	"\x04days\x18\x06 \x01(\aR\x04days\x12.\n" +
-	"\x05spend\x18\a \x03(\v2\x18.goodhart.v1.PersonSpendR\x05spend\"h\n" +
+	"\x05spend\x18\a \x03(\v2\x18.goodhart.v1.PersonSpendR\x05spend\x12\x17\n" +
+	"\adays_hi\x18\b \x01(\aR\x06daysHi\x123\n" +
+	"\battended\x18\t \x03(\v2\x17.goodhart.v1.AttendanceR\battended\"O\n" +
+	"\n" +
+	"Attendance\x12\x12\n" +
+	"\x04role\x18\x01 \x01(\tR\x04role\x12\x19\n" +
+	"\blast_day\x18\x02 \x01(\x12R\alastDay\x12\x12\n" +
+	"\x04days\x18\x03 \x01(\aR\x04days\"h\n" +
 	"\vPersonSpend\x12\"\n" +
 	"\rweek_start_ms\x18\x01 \x01(\x03R\vweekStartMs\x12\x1d\n" +
 	"\n" +
@@ -2447,78 +3126,94 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
 	(*TenantFoldState)(nil), // 2: goodhart.v1.TenantFoldState
 	(*TenantSchedule)(nil),  // 3: goodhart.v1.TenantSchedule
 	(*TenantState)(nil),     // 4: goodhart.v1.TenantState
-	(*PersonPanel)(nil),     // 5: goodhart.v1.PersonPanel
-	(*PanelWeek)(nil),       // 6: goodhart.v1.PanelWeek
-	(*SubjectWeek)(nil),     // 7: goodhart.v1.SubjectWeek
-	(*SignalState)(nil),     // 8: goodhart.v1.SignalState
-	(*SubjectHistory)(nil),  // 9: goodhart.v1.SubjectHistory
-	(*FamilyHistory)(nil),   // 10: goodhart.v1.FamilyHistory
-	(*SignalWindow)(nil),    // 11: goodhart.v1.SignalWindow
-	(*GroupHistory)(nil),    // 12: goodhart.v1.GroupHistory
-	(*StandingSignal)(nil),  // 13: goodhart.v1.StandingSignal
-	(*SignalMute)(nil),      // 14: goodhart.v1.SignalMute
-	(*RepeatHistory)(nil),   // 15: goodhart.v1.RepeatHistory
-	(*AdoptionHistory)(nil), // 16: goodhart.v1.AdoptionHistory
-	(*AdoptionWeek)(nil),    // 17: goodhart.v1.AdoptionWeek
-	(*PeriodHistory)(nil),   // 18: goodhart.v1.PeriodHistory
-	(*ClosedPeriod)(nil),    // 19: goodhart.v1.ClosedPeriod
-	(*ScopeState)(nil),      // 20: goodhart.v1.ScopeState
-	(*ScopePane)(nil),       // 21: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 22: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 23: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 24: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 25: goodhart.v1.PersonScope
-	(*PersonSpend)(nil),     // 26: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 27: goodhart.v1.Config
-	(IdentityType)(0),       // 28: goodhart.v1.IdentityType
-	(*Week)(nil),            // 29: goodhart.v1.Week
-	(*Cell)(nil),            // 30: goodhart.v1.Cell
+	(*LearnedWeeks)(nil),    // 5: goodhart.v1.LearnedWeeks
+	(*LearnedWeek)(nil),     // 6: goodhart.v1.LearnedWeek
+	(*PersonPanel)(nil),     // 7: goodhart.v1.PersonPanel
+	(*PanelWeek)(nil),       // 8: goodhart.v1.PanelWeek
+	(*SubjectWeek)(nil),     // 9: goodhart.v1.SubjectWeek
+	(*SignalState)(nil),     // 10: goodhart.v1.SignalState
+	(*SubjectHistory)(nil),  // 11: goodhart.v1.SubjectHistory
+	(*FamilyHistory)(nil),   // 12: goodhart.v1.FamilyHistory
+	(*SignalWindow)(nil),    // 13: goodhart.v1.SignalWindow
+	(*GroupHistory)(nil),    // 14: goodhart.v1.GroupHistory
+	(*StandingSignal)(nil),  // 15: goodhart.v1.StandingSignal
+	(*SignalMute)(nil),      // 16: goodhart.v1.SignalMute
+	(*RepeatHistory)(nil),   // 17: goodhart.v1.RepeatHistory
+	(*AdoptionHistory)(nil), // 18: goodhart.v1.AdoptionHistory
+	(*AdoptionWeek)(nil),    // 19: goodhart.v1.AdoptionWeek
+	(*PeriodHistory)(nil),   // 20: goodhart.v1.PeriodHistory
+	(*ClosedPeriod)(nil),    // 21: goodhart.v1.ClosedPeriod
+	(*ScopeState)(nil),      // 22: goodhart.v1.ScopeState
+	(*CrewState)(nil),       // 23: goodhart.v1.CrewState
+	(*CrewDay)(nil),         // 24: goodhart.v1.CrewDay
+	(*CrewOutcome)(nil),     // 25: goodhart.v1.CrewOutcome
+	(*ScopeStatement)(nil),  // 26: goodhart.v1.ScopeStatement
+	(*ScopePane)(nil),       // 27: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 28: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 29: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 30: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 31: goodhart.v1.PersonScope
+	(*Attendance)(nil),      // 32: goodhart.v1.Attendance
+	(*PersonSpend)(nil),     // 33: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 34: goodhart.v1.Config
+	(IdentityType)(0),       // 35: goodhart.v1.IdentityType
+	(*Week)(nil),            // 36: goodhart.v1.Week
+	(OutcomeKind)(0),        // 37: goodhart.v1.OutcomeKind
+	(*Cell)(nil),            // 38: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	27, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
-	20, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	24, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
-	7,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
-	8,  // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
-	5,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
-	6,  // 8: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
-	28, // 9: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
-	29, // 10: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
-	9,  // 11: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
-	12, // 12: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
-	13, // 13: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
-	14, // 14: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
-	15, // 15: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
-	16, // 16: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
-	10, // 17: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
-	18, // 18: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
-	11, // 19: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
-	11, // 20: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
-	17, // 21: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
-	19, // 22: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
-	0,  // 23: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	21, // 24: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	21, // 25: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	21, // 26: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	22, // 27: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	23, // 28: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	30, // 29: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	25, // 30: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	26, // 31: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	34, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	22, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
+	30, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	9,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
+	10, // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
+	7,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
+	5,  // 8: goodhart.v1.TenantState.learned:type_name -> goodhart.v1.LearnedWeeks
+	6,  // 9: goodhart.v1.LearnedWeeks.weeks:type_name -> goodhart.v1.LearnedWeek
+	8,  // 10: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
+	35, // 11: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	36, // 12: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	11, // 13: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
+	14, // 14: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
+	15, // 15: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
+	16, // 16: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
+	17, // 17: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
+	18, // 18: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
+	12, // 19: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
+	20, // 20: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
+	13, // 21: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
+	13, // 22: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
+	19, // 23: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
+	21, // 24: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	0,  // 25: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	27, // 26: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	27, // 27: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	27, // 28: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	28, // 29: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	29, // 30: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	23, // 31: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
+	26, // 32: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
+	24, // 33: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
+	25, // 34: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
+	37, // 35: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
+	38, // 36: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	31, // 37: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	33, // 38: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	32, // 39: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -2528,15 +3223,16 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	}
 	file_goodhart_v1_event_proto_init()
 	file_goodhart_v1_feature_proto_init()
-	file_goodhart_v1_tenant_state_proto_msgTypes[12].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[22].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[14].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[24].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   26,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
