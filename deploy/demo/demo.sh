@@ -210,8 +210,9 @@ main() {
   fi
   say "demo: the database equals the truth"
   if [[ -n ${DEMO_KEEP:-} ]]; then
-    say "the pipeline keeps running; stop it with: kill $pid"
+    say "the pipeline keeps running; stop it with: kill $pid${alertmanager:+ $alertmanager}"
     pid=
+    alertmanager=
   fi
 }
 

@@ -127,6 +127,7 @@ story() {
   load efficiency 'as_of Date, team String, truth Float64'
   load excess 'week Date, tokens Int64, wasted Int64'
   sql "$here/sql/story/persons.sql"
+  sql "$here/sql/story/services.sql"
   sql "$here/sql/story/asked.sql"
   query "CREATE TABLE demo.announced (day Date) ENGINE = Memory"
   query "INSERT INTO demo.announced VALUES (toDate('$(planned start | cut -c1-10)') + $(($(planned announced_hour) / 24)))"

@@ -131,10 +131,12 @@ type Org struct {
 	Services []Service
 	Keys     []Key
 	// Target is announced in the course of long periods, and Runaway happens in
-	// them; nil in short ones. Migrating is the team whose migration is declared.
+	// them; nil in short ones. Migrating is the team whose migration is declared,
+	// LostCache the day from which on the first service has no cache; 0 for never.
 	Target    *Target
 	Runaway   *Runaway
 	Migrating string
+	LostCache int
 }
 
 // Names of the keys with which the fleet reports.

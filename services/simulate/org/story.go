@@ -62,6 +62,10 @@ type Target struct {
 	Announced int
 }
 
+// lostCache is how many days before the period's end the first service loses its
+// cache.
+const lostCache = 4 * 7
+
 // Runaway is a service that repeats itself until somebody stops it.
 type Runaway struct {
 	// Service is its index in Org.Services.
@@ -82,6 +86,7 @@ func (o *Org) tell(seed uint64, days int, start time.Time) {
 		announced--
 	}
 	o.Target = &Target{ID: "weekly-tokens", Announced: announced}
+	o.LostCache = days - lostCache
 	o.Runaway = &Runaway{Hour: (announced-outOfHand)*24 + 13, Hours: 4}
 	large := o.Teams[:len(o.Teams)-1]
 	for i, n := range rng.Perm(len(large))[:3] {

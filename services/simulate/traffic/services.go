@@ -27,6 +27,7 @@ func (g *Generator) serviceDay(rng *rand.Rand, index, day int) {
 			s.Provider, model = "anthropic", modelOldOpus
 		}
 		g.misfortune(rng, s, day)
+		s.Uncached = index == 0 && g.org.LostCache > 0 && day >= g.org.LostCache
 		g.serviceRun(rng, s, model, g.cfg.Start+int64(day)*Day+rng.Int64N(Day))
 	}
 	if r := g.org.Runaway; r != nil && r.Service == index && r.Hour/24 == day {
@@ -65,6 +66,9 @@ func (g *Generator) serviceRun(rng *rand.Rand, s *Session, model string, now int
 		}
 		if rng.Float64() < .6 {
 			c.CacheRead = int64(lognormal(rng, 4_000, .5, 1_024, 60_000))
+		}
+		if s.Uncached {
+			c.Input, c.CacheRead = c.Input+c.CacheRead, 0
 		}
 		if s.Provider == "openai" {
 			c.Reasoning = c.Output / 3

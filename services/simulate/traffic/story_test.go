@@ -161,3 +161,28 @@ func TestTheServiceRunsAwayFromMinuteToMinute(t *testing.T) {
 		}
 	}
 }
+
+func TestTheServiceLosesItsCacheForGood(t *testing.T) {
+	cfg, company := long(4)
+	lost := cfg.Start + int64(company.LostCache)*Day
+	var before, after, read int64
+	for step := range New(cfg, company).All() {
+		for _, request := range step.Requests {
+			for _, it := range request.Items {
+				switch s := it.Session; {
+				case s == nil || s.Service != &company.Services[0] || s.Runaway || it.Call == nil:
+				case s.Uncached && it.Time()-s.Skew < lost, !s.Uncached && it.Time()-s.Skew >= lost+Hour:
+					t.Fatalf("uncached is %t at %d, the cache is lost at %d", s.Uncached, it.Time(), lost)
+				case s.Uncached:
+					after++
+					read += it.Call.CacheRead
+				default:
+					before++
+				}
+			}
+		}
+	}
+	if before == 0 || after == 0 || read != 0 {
+		t.Errorf("%d requests before, %d after, that read %d tokens from the cache", before, after, read)
+	}
+}

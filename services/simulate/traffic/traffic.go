@@ -72,12 +72,13 @@ type Session struct {
 	// later than it happened everything is delivered.
 	Skew  int64
 	Delay int
-	// Long sessions use the model's long context; Runaway ones are out of hand.
-	Long     bool
-	Runaway  bool
-	Version  string
-	Terminal string
-	Trace    [16]byte
+	// Long sessions use the model's long context; Runaway ones are out of hand, and
+	// Uncached ones have lost the cache that they used to have.
+	Long              bool
+	Runaway, Uncached bool
+	Version           string
+	Terminal          string
+	Trace             [16]byte
 
 	seq uint64
 }

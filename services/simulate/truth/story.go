@@ -70,10 +70,11 @@ func expected(t org.Tactic) []string {
 func (s *story) count(it *traffic.Item, at int64, u usage) {
 	session := it.Session
 	if session.Person == nil {
-		if session.Runaway && s.cast[session.Service.ID] == nil {
-			s.cast[session.Service.ID] = &part{
-				name: "runaway", kind: "service", expected: []string{"R1"}, since: dayText(at), at: at, output: u.output, read: u.cacheRead,
-			}
+		switch {
+		case session.Runaway:
+			s.meetService("runaway", "R1", session, at, u)
+		case session.Uncached:
+			s.meetService("lost_cache", "S12", session, at, u)
 		}
 		return
 	}
@@ -87,6 +88,15 @@ func (s *story) count(it *traffic.Item, at int64, u usage) {
 	}
 	s.spent[week].wasted += it.Call.Wasted
 	s.meet(session.Person, at, u)
+}
+
+// meetService notes the first request of a service that has a part.
+func (s *story) meetService(name, code string, session *traffic.Session, at int64, u usage) {
+	if key := session.Service.ID + " " + name; s.cast[key] == nil {
+		s.cast[key] = &part{
+			name: name, kind: "service", expected: []string{code}, since: dayText(at), at: at, output: u.output, read: u.cacheRead,
+		}
+	}
 }
 
 // meet notes the first request by which somebody with a part can be known.

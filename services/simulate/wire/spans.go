@@ -150,7 +150,7 @@ func inference(span ptrace.Span, s *traffic.Session, it *traffic.Item) {
 		key   string
 		value int64
 	}{{k.cacheRead, c.CacheRead}, {k.cacheWrite, c.CacheWrite}, {k.reasoning, c.Reasoning}} {
-		if part.value > 0 {
+		if part.value > 0 || part.key == k.cacheRead && s.Conversation { // who knows a conversation counts its cache
 			m.PutInt(part.key, part.value)
 		}
 	}

@@ -9,7 +9,8 @@ SELECT
     s.opened AS opened_at,
     s.resolved AS resolved_at,
     multiIf(
-        s.code IN ('R1', 'R3') AND toDate(s.opened) = (SELECT since FROM demo.cast WHERE part = 'runaway'), 'true: a service ran away',
+        (s.scope, s.code) IN (SELECT subject, code FROM demo.services), 'true: a service ' || if(s.code = 'R1', 'ran away', 'lost its cache'),
+        s.code = 'R3' AND toDate(s.opened) IN (SELECT since FROM demo.services WHERE part = 'runaway'), 'true: a service ran away',
         s.scope_kind = 'team' AND s.scope IN (SELECT team FROM demo.cast WHERE team != ''), 'true: the team changed, honestly',
         s.scope_kind IN ('metric', 'tenant', 'tool', 'model') AND toDate(s.opened) > (SELECT day FROM demo.announced), 'possible: the target is gamed',
         'false'
