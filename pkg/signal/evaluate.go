@@ -83,9 +83,9 @@ func Evaluate(in *Input, s *State) Result { return evaluate(in, s).result }
 func evaluate(in *Input, s *State) *evaluation {
 	e := &evaluation{in: in, s: s, catalogue: Catalogue(), active: map[*observation][]bool{}}
 	e.p = newPopulation(in, s, e.catalogue)
+	e.result.Signals = s.Settle(in.Tenant, in.At, in.Policy, in.ConfigVersion)
 	e.indexStanding()
 	e.recall()
-	e.settleDisputes()
 	e.measure()
 	for i := range e.catalogue {
 		if e.catalogue[i].measure != nil {

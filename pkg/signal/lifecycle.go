@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -174,9 +173,14 @@ func (e *evaluation) quiet(st *Standing, facts func() []Fact) {
 func (e *evaluation) resolve(st *Standing, facts []Fact) {
 	d := &e.catalogue[e.p.index[st.Code]]
 	st.revise(Resolved, e.in.At)
-	facts = append(facts, count("quiet", "windows running in which it did not fire", int64(st.Quiet), "windows", int64(st.Quiet)).against(quietWindows))
+	facts = append(facts, quietFact(st))
 	delete(e.standing, standingKey{st.Code, st.Kind, st.Scope})
 	e.emit(st, d, over.fill("{title}", d.Title, "{quiet}", strconv.Itoa(int(st.Quiet))), facts)
+}
+
+// quietFact says for how long a signal did not fire.
+func quietFact(st *Standing) Fact {
+	return count("quiet", "windows running in which it did not fire", int64(st.Quiet), "windows", int64(st.Quiet)).against(quietWindows)
 }
 
 // over is what a resolved signal says.
@@ -209,40 +213,4 @@ func (e *evaluation) fade() {
 	e.s.Signals = slices.DeleteFunc(e.s.Signals, func(s Standing) bool { return !s.open() && e.in.At-s.ResolvedAt > closedKept })
 	e.s.Mutes = slices.DeleteFunc(e.s.Mutes, func(m Mute) bool { return e.in.At >= m.Until })
 	slices.SortFunc(e.s.Signals, func(a, b Standing) int { return strings.Compare(a.ID, b.ID) })
-}
-
-// settleDisputes lets disputes take effect: an open one freezes its signal, a
-// accepted one ends it and mutes the question; where it was rejected the signal
-// stands.
-func (e *evaluation) settleDisputes() {
-	for _, dispute := range e.in.Policy.Disputes {
-		i := slices.IndexFunc(e.s.Signals, func(s Standing) bool { return s.ID == dispute.Signal })
-		if i < 0 {
-			continue
-		}
-		st := &e.s.Signals[i]
-		switch {
-		case dispute.State == policy.DisputeOpen && st.open() && st.Status != Disputed:
-			st.revise(Disputed, e.in.At)
-			d := &e.catalogue[e.p.index[st.Code]]
-			e.emit(st, d, contested.fill("{title}", d.Title), nil)
-		case dispute.State == policy.DisputeAccepted && !st.Reviewed:
-			st.Reviewed = true
-			e.mute(st, int64(dispute.Until))
-			if st.open() {
-				e.resolve(st, nil)
-			}
-		}
-	}
-}
-
-// contested is what a disputed signal says.
-const contested template = "{title}: this is disputed and stands still until the dispute is closed. Who can tell what it was?"
-
-// mute silences the question of a signal.
-func (e *evaluation) mute(st *Standing, until int64) {
-	e.s.Mutes = append(e.s.Mutes, Mute{Code: st.Code, Kind: st.Kind, Scope: st.Scope, Until: until})
-	slices.SortStableFunc(e.s.Mutes, func(a, b Mute) int {
-		return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Until, b.Until))
-	})
 }

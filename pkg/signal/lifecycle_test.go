@@ -117,6 +117,36 @@ func TestDisputes(t *testing.T) {
 	f("xxxxx", file(3, 3, 13), ". o0 u1 r2 .")
 }
 
+// A dispute that is rejected, or that nobody speaks of any more, lets the signal go
+// on.
+func TestRejectedDisputes(t *testing.T) {
+	for _, state := range []policy.DisputeState{policy.DisputeRejected, ""} {
+		got, _ := weeks(t, "xxxxxx..", func(c *company, k int) {
+			c.declares.Disputes = nil
+			switch {
+			case k < 2 || len(c.all) == 0:
+			case k < 4:
+				c.declares.Disputes = []policy.Dispute{{Signal: c.all[0].ID, State: policy.DisputeOpen, Until: policy.Day(firstWeek + 99*window.Week)}}
+			case state != "":
+				c.declares.Disputes = []policy.Dispute{{Signal: c.all[0].ID, State: state, Until: policy.Day(firstWeek + 99*window.Week)}}
+			}
+		})
+		if want := ". o0 d1 . u2 u3 u4 . r5"; got != want {
+			t.Errorf("%q:\n got %s\nwant %s", state, got, want)
+		}
+	}
+}
+
+// A guard that falls back while its signal is disputed has ended when the dispute
+// has.
+func TestRejectedDisputeOfAGuard(t *testing.T) {
+	s := State{Signals: []Standing{{ID: "a", Code: codeRate, Kind: ScopeService, Scope: "s_ci", Status: Disputed, Rev: 1}, {ID: "b", Code: codeRate, Kind: ScopeService, Scope: "s_cd", Status: Disputed, Rev: 1, Crossed: 2}}}
+	got := s.Settle("acme", 7, policy.Default("acme"), 3)
+	if len(got) != 2 || got[0].Status != Resolved || got[0].ResolvedAt != 7 || got[0].Rev != 2 || got[1].Status != Updated || got[1].ConfigVersion != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Severity and confidence grow with independent families; one that comes only
 // beside another adds nothing.
 func TestConfidence(t *testing.T) {

@@ -3,6 +3,7 @@ package tenant
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +122,31 @@ func TestDeclaredAutomationIsLessUrgent(t *testing.T) {
 	}
 	got := signals(t, New(Default()), features(t, l.records))
 	if len(got) != 2 || got[0].Severity != "warning" || got[0].Config != 7 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A dispute takes effect with the configuration that declares it, not with the next
+// week.
+func TestDisputesTakeEffectAtOnce(t *testing.T) {
+	f := New(Default())
+	log := features(t, spender(t, "p_ann").records)
+	at := base + 10*window.Minute // it ends later
+	log = slices.DeleteFunc(log, func(r machine.Record) bool { return r.Position.W > at })
+	opened := signals(t, f, log)
+	if len(opened) != 1 {
+		t.Fatalf("%+v", opened)
+	}
+	declare := featureLog{tb: t}
+	for i, state := range []string{"open", "rejected"} {
+		document := fmt.Sprintf(`{"tenant":"acme","disputes":[{"signal":%q,"state":%q,"until":"2026-12-01"}]}`, opened[0].ID, state)
+		declare.add(at, "acme", &goodhartv1.Feature{
+			Kind: goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, Tenant: "acme", Config: &goodhartv1.Config{Version: uint64(i + 5), Document: []byte(document)},
+		})
+	}
+	got := signals(t, f, declare.records)
+	if len(got) != 2 || got[0].Status != "disputed" || got[0].Config != 5 || got[0].Rev != 1 || got[0].key != "acme|p_ann" ||
+		got[1].Status != "updated" || got[1].Config != 6 || got[1].Rev != 2 {
 		t.Errorf("%+v", got)
 	}
 }

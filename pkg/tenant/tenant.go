@@ -207,7 +207,7 @@ func (f *Fold) applyKept(value []byte, out *machine.Outputs) (reason string) {
 	case goodhartv1.FeatureKind_FEATURE_KIND_GUARD:
 		return f.cross(&m, out)
 	default:
-		return f.configure(&m)
+		return f.configure(&m, out)
 	}
 }
 
@@ -230,8 +230,8 @@ func (f *Fold) addFeature(m *goodhartv1.Feature) (reason string) {
 	return ""
 }
 
-// configure puts a configuration into force.
-func (f *Fold) configure(m *goodhartv1.Feature) (reason string) {
+// configure puts a configuration into force; disputes take effect at once.
+func (f *Fold) configure(m *goodhartv1.Feature, out *machine.Outputs) (reason string) {
 	if m.Config == nil || m.Tenant == "" {
 		return "no_config"
 	}
@@ -242,6 +242,10 @@ func (f *Fold) configure(m *goodhartv1.Feature) (reason string) {
 	t := f.tenant(m.Tenant)
 	t.configure(m.Config, p)
 	f.stats.Configs++
+	settled := t.signals.Settle(t.name, f.w, p, m.Config.Version)
+	for i := range settled {
+		f.emitSignal(&settled[i], out)
+	}
 	return ""
 }
 
