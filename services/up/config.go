@@ -41,6 +41,9 @@ type Config struct {
 	// Alerter is the configuration file of an alerter; empty: none runs. Its Kafka
 	// is the pipeline's, its metrics are at Admin.
 	Alerter string `yaml:"alerter_file"`
+	// Console is the loopback address, host:port, where a console answers people
+	// about themselves; empty: none runs.
+	Console string `yaml:"console"`
 	// Partitions are fixed at the first start.
 	Partitions kschema.Counts `yaml:"partitions"`
 	// Simulation takes the time from the Goodhart-Clock header of the requests

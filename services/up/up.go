@@ -18,6 +18,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/alerter"
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
+	"github.com/goodhartlabs/goodhart/services/console"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -83,8 +84,8 @@ func (p *pipeline) stop() error {
 }
 
 // Run brings the pipeline up, prints where it can be reached, and serves until
-// ctx ends; then it stops collector, folds, alerter, sink, ClickHouse and broker in
-// this order, each after finishing its work.
+// ctx ends; then it stops collector, folds, console, alerter, sink, ClickHouse and
+// broker in this order, each after finishing its work.
 func Run(ctx context.Context, cfg Config, tel *probe.Telemetry) error {
 	if err := os.MkdirAll(cfg.Data, 0o750); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
@@ -150,6 +151,9 @@ func (p *pipeline) bringUp(ctx context.Context, cfg Config, keys secrets, tel *p
 			return fmt.Errorf("alerter: %w", err)
 		}
 		p.start(ctx, "alerter", func(ctx context.Context) error { return alerter.Run(ctx, a, tel) })
+	}
+	if cfg.Console != "" {
+		p.start(ctx, "console", func(ctx context.Context) error { return console.Run(ctx, consoleConfig(cfg, keys), tel) })
 	}
 	p.start(ctx, "processor", func(ctx context.Context) error { return processor.Run(ctx, processorConfig(cfg, brokers), tel) })
 	p.start(ctx, "collector", func(ctx context.Context) error {
@@ -222,6 +226,12 @@ func collectorConfig(cfg Config, keys secrets, brokers kafka.Config) collector.C
 	return c
 }
 
+func consoleConfig(cfg Config, keys secrets) console.Config {
+	c := console.Default()
+	c.Kafka, c.Listen, c.KeyringFile = cfg.kafka(), cfg.Console, keys.KeyringFile
+	return c
+}
+
 func sinkConfig(cfg Config, brokers kafka.Config) sink.Config {
 	c := sink.Default()
 	c.Kafka = brokers
@@ -242,6 +252,9 @@ goodhart is ready
 `, cfg.HTTP, cfg.GRPC, cfg.dsn(), cfg.Broker, cfg.Admin)
 	if cfg.DSN == "" && cfg.ClickHouseAdmin != "" {
 		fmt.Fprintf(&b, "                             http://%s/metrics (ClickHouse)\n", cfg.ClickHouseAdmin)
+	}
+	if cfg.Console != "" {
+		fmt.Fprintf(&b, "  console                    http://%s  (/v1/me; goodhart console token makes a token)\n", cfg.Console)
 	}
 	if keys.APIKey != "" {
 		fmt.Fprintf(&b, `

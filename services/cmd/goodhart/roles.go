@@ -18,6 +18,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/collector"
 	"github.com/goodhartlabs/goodhart/services/config"
+	"github.com/goodhartlabs/goodhart/services/console"
 	"github.com/goodhartlabs/goodhart/services/dead"
 	"github.com/goodhartlabs/goodhart/services/doctor"
 	"github.com/goodhartlabs/goodhart/services/explain"
@@ -68,6 +69,7 @@ func roles() []role {
 				f.BoolVar(&c.SinkStopped, "i-stopped-the-sink", false, "confirm that no sink runs, as --repair wants")
 			}),
 		{"apply", "publish teams, weights, targets and context of a tenant", runApply},
+		{"console", "show people what concerns them, take their disputes", runConsole},
 		{"explain", "recompute a published figure from the log and print what it rests on", runExplain},
 		{"dead", "list, show and replay dead letters", runDead},
 		{"doctor", doctorHelp, runDoctor},
@@ -173,6 +175,7 @@ func runUp(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&cfg.Chserve, "chserve", cfg.Chserve, "`binary` chserve (default: beside goodhart)")
 	flags.StringVar(&cfg.Keys, "keys", cfg.Keys, "`file` of API keys (default: one key, made at the first start)")
 	flags.StringVar(&cfg.People, "people", cfg.People, "`file` of people and teams")
+	flags.StringVar(&cfg.Console, "console", cfg.Console, "`address` of a console, which then runs too, such as 127.0.0.1:8321")
 	flags.StringVar(&cfg.Alerter, "alerter", cfg.Alerter, "`file` of an alerter, which then runs too; see services/alerter/config.example.yaml")
 	flags.BoolVar(&cfg.Simulation, "simulation", cfg.Simulation, "take the time from the Goodhart-Clock header")
 	if err := flags.Parse(args); err != nil {
@@ -201,6 +204,21 @@ func runApply(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return untold(err)
+}
+
+func runConsole(ctx context.Context, args []string, out io.Writer) error {
+	command, err := console.ParseArgs(args, out, os.LookupEnv)
+	if errors.Is(err, console.ErrChecked) {
+		return nil
+	}
+	if err != nil {
+		return ignoreHelp(err)
+	}
+	if !command.Serves() {
+		return command.Run(ctx)
+	}
+	cfg := command.Config
+	return serve(ctx, "console", cfg.Admin, func(ctx context.Context, tel *probe.Telemetry) error { return console.Run(ctx, cfg, tel) })
 }
 
 func runExplain(ctx context.Context, args []string, out io.Writer) error {

@@ -31,6 +31,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/broker"
 	"github.com/goodhartlabs/goodhart/services/clickhouse"
 	"github.com/goodhartlabs/goodhart/services/collector"
+	"github.com/goodhartlabs/goodhart/services/console"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -130,6 +131,7 @@ func newBed(t *testing.T, change func(*bed)) *bed {
 	b.startProcessor(1 << 16)
 	b.start("collector", b.collector)
 	b.start("alerter", b.alerter)
+	b.start("console", b.console)
 	b.start("reconcile", b.reconcile)
 	return b
 }
@@ -183,6 +185,16 @@ func (b *bed) alerter(ctx context.Context, tel *probe.Telemetry) error {
 	cfg.Receivers = []alerter.Receiver{{Name: "chat", Slack: &alerter.Slack{URL: b.chat.URL}}}
 	cfg.Rules = []alerter.Rule{{To: []string{"chat"}}}
 	return alerter.Run(ctx, cfg, tel)
+}
+
+// console answers people about themselves.
+func (b *bed) console(ctx context.Context, tel *probe.Telemetry) error {
+	cfg := console.Default()
+	cfg.Kafka, cfg.Listen, cfg.KeyringFile = b.seeds(), "127.0.0.1:0", filepath.Join(b.t.TempDir(), "keyring.yaml")
+	if err := os.WriteFile(cfg.KeyringFile, []byte(tenant+": "+strings.Repeat("5a", 32)+"\n"), 0o600); err != nil {
+		return err
+	}
+	return console.Run(ctx, cfg, tel)
 }
 
 // start runs a role, with its probes at the same address as before, and waits

@@ -268,7 +268,7 @@ func tables(metrics []metric) string {
 
 // order is the way of the data.
 func order(role string) int {
-	return slices.Index([]string{every, "collector", "processor", "sink", "alerter", "reconcile", "broker", "chserve"}, role)
+	return slices.Index([]string{every, "collector", "processor", "sink", "alerter", "console", "reconcile", "broker", "chserve"}, role)
 }
 
 // difference lists the lines that only one of the texts has.
