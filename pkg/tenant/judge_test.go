@@ -72,7 +72,9 @@ func signals(t *testing.T, f *Fold, log []machine.Record) []told {
 func spender(t *testing.T, subject string) *factLog {
 	t.Helper()
 	l := factLog{tb: t}
-	l.deed(deed{w: base, t: base, tenant: "acme", subject: subject, team: "web", model: "opus", tool: "claude-code", tokens: 1000, cost: 40e9})
+	for range 12 { // one large request is no runaway
+		l.deed(deed{w: base, t: base, tenant: "acme", subject: subject, team: "web", model: "opus", tool: "claude-code", tokens: 1000, cost: 4e9})
+	}
 	l.watermark(base + window.Hour)
 	return &l
 }

@@ -69,17 +69,24 @@ func (p *pipeline) say(e *goodhartv1.Event, key string, partition int32) {
 	}
 }
 
-// spend is a request of ann's that costs 40 USD.
+// spend is some requests of ann's that cost 4 USD each.
 func (p *pipeline) spend() {
+	p.Helper()
+	for i := range 12 {
+		p.request(byte('a' + i))
+	}
+}
+
+func (p *pipeline) request(id byte) {
 	p.Helper()
 	key := "acme|c0ffee"
 	p.say(&goodhartv1.Event{
 		Kind: goodhartv1.EventKind_EVENT_KIND_USAGE, Tenant: "acme", Source: "claude-code", Signal: goodhartv1.Signal_SIGNAL_LOG,
-		EventId: []byte("0123456789abcdef"), RequestKey: []byte("fedcba9876543210"), TimeMs: p.at.UnixMilli(), ReceivedMs: p.at.UnixMilli(),
+		EventId: append([]byte("0123456789abcde"), id), RequestKey: append([]byte("fedcba987654321"), id), TimeMs: p.at.UnixMilli(), ReceivedMs: p.at.UnixMilli(),
 		Conversation: "c0ffee", Accounting: goodhartv1.Accounting_ACCOUNTING_BILLABLE, Subject: ann, Team: "payments",
 		IdentityType: goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, Tool: "claude-code",
 		Usage: &goodhartv1.Usage{
-			Model: "claude-opus-4-8", OutputTokens: new(int64(10)), CostNanos: new(int64(40e9)), CostBasis: goodhartv1.CostBasis_COST_BASIS_ESTIMATED,
+			Model: "claude-opus-4-8", OutputTokens: new(int64(10)), CostNanos: new(int64(4e9)), CostBasis: goodhartv1.CostBasis_COST_BASIS_ESTIMATED,
 			Status: goodhartv1.Status_STATUS_OK, Granularity: goodhartv1.Granularity_GRANULARITY_REQUEST,
 		},
 	}, key, schemas.Partition([]byte(key), p.counts.Events))
