@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -37,26 +38,43 @@ const (
 // Habit is the state of one subject. The zero value is a subject that has done
 // nothing; it is for one goroutine.
 type Habit struct {
-	// Identity and Role are those of the newest record that knew.
-	Identity goodhartv1.IdentityType
-	Role     string
-
+	// What every record needs comes first, see Warm.
 	last     int64
 	weeks    []*week // by start
 	sessions []session
 	list     [2]*week   // the place of weeks,
 	pair     [2]session // of sessions,
 	overlap  overlap
-	guards   guards
-	own      week // and of the only week that most subjects have
 	outputs  octaves
 	pairs    pairs
 	// reports: its tools say when a session leaves something behind, so that one of
 	// which none does left nothing.
 	reports bool
-	before  favourites
-	rings   [statistics]ring
+	// Identity and Role are those of the newest record that knew.
+	Identity goodhartv1.IdentityType
+	Role     string
+	own      week // and of the only week that most subjects have
+	guards   guards
+	before   favourites
+	rings    [statistics]ring
 }
+
+// Warm reads one number of each piece of memory that a record needs, all at once:
+// among very many subjects each has to be waited for, but not one after the other.
+// What it returns means nothing.
+func (h *Habit) Warm() (sum byte) {
+	hot := (*[warm]byte)(unsafe.Pointer(h))
+	for at := 0; at < len(hot); at += line {
+		sum += hot[at]
+	}
+	return sum
+}
+
+// warm is how much of a habit that is, and line how much of it comes at once.
+const (
+	warm = int(unsafe.Offsetof(Habit{}.guards) + unsafe.Offsetof(guards{}.usual))
+	line = 64
+)
 
 // favourites are what a week used most.
 type favourites struct{ toolVersion, model, repository string }

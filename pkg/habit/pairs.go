@@ -27,8 +27,12 @@ const (
 
 // pairs remembers the pairs of the last days. An entry is 25 bits of the hash and
 // 7 bits of the day; the set is the other 7 bits of the hash.
+//
+// Few subjects fill all sets, so that these have one place at first and twice as
+// many when one is full, up to pairWays: what is remembered is the same.
 type pairs struct {
-	sets *[pairSets][pairWays]uint32 // nil before the first; the newest first
+	sets []uint32 // pairSets times ways, in each the newest first; nil before the first
+	ways int
 	last struct {
 		pair uint32
 		ms   int64
@@ -67,10 +71,10 @@ func (p *pairs) add(k *week, u *Use) {
 // seen reports whether a pair came within seven days before, and remembers it.
 func (p *pairs) seen(hash uint32, t int64) bool {
 	if p.sets == nil {
-		p.sets = &[pairSets][pairWays]uint32{}
+		p.widen(1)
 	}
 	day := uint32(window.Floor(t, window.Day)/window.Day) % 128
-	set := &p.sets[hash%pairSets]
+	set := p.set(hash % pairSets)
 	entry := hash&^127 | day
 	for i, e := range set {
 		if e&^127 != entry&^127 || e == 0 {
@@ -81,9 +85,55 @@ func (p *pairs) seen(hash uint32, t int64) bool {
 		set[0] = entry
 		return seen
 	}
-	copy(set[1:], set[:pairWays-1])
+	if set[p.ways-1] != 0 && p.ways < pairWays {
+		p.widen(2 * p.ways)
+		set = p.set(hash % pairSets)
+	}
+	copy(set[1:], set)
 	set[0] = entry
 	return false
+}
+
+func (p *pairs) set(i uint32) []uint32 { return p.sets[int(i)*p.ways : (int(i)+1)*p.ways] }
+
+// widen gives the sets more places.
+func (p *pairs) widen(ways int) {
+	old := *p
+	p.sets, p.ways = make([]uint32, pairSets*ways), ways
+	for i := range uint32(pairSets) {
+		if old.sets != nil {
+			copy(p.set(i), old.set(i))
+		}
+	}
+}
+
+// save returns sets of pairWays places.
+func (p *pairs) save() []uint32 {
+	if p.sets == nil {
+		return nil
+	}
+	saved := make([]uint32, pairSets*pairWays)
+	for i := range uint32(pairSets) {
+		copy(saved[i*pairWays:], p.set(i))
+	}
+	return saved
+}
+
+// load takes over what was saved, in as few places as hold it.
+func (p *pairs) load(saved []uint32) {
+	if len(saved) == 0 {
+		return
+	}
+	ways := 1
+	for at, entry := range saved {
+		for entry != 0 && at%pairWays >= ways {
+			ways *= 2
+		}
+	}
+	p.widen(ways)
+	for i := range uint32(pairSets) {
+		copy(p.set(i), saved[i*pairWays:])
+	}
 }
 
 // repeat counts a pair that came again. When there are too many the rarest gives

@@ -25,11 +25,7 @@ func (h *Habit) Save() *goodhartv1.Habit {
 	for i := range h.rings {
 		m.Rings = append(m.Rings, &goodhartv1.HabitRing{Values: h.rings[i].values[:h.rings[i].n]})
 	}
-	if h.pairs.sets != nil {
-		for i := range h.pairs.sets {
-			m.Pairs = append(m.Pairs, h.pairs.sets[i][:]...)
-		}
-	}
+	m.Pairs = h.pairs.save()
 	m.Guards = h.guards.save()
 	return m
 }
@@ -88,12 +84,7 @@ func (h *Habit) Load(m *goodhartv1.Habit) error {
 	for i, r := range m.Rings {
 		h.rings[i].n = copy(h.rings[i].values[:], r.Values)
 	}
-	if len(m.Pairs) > 0 {
-		h.pairs.sets = &[pairSets][pairWays]uint32{}
-		for i, e := range m.Pairs {
-			h.pairs.sets[i/pairWays][i%pairWays] = e
-		}
-	}
+	h.pairs.load(m.Pairs)
 	h.guards.load(m.Guards)
 	return nil
 }

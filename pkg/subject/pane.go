@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -19,9 +20,6 @@ import (
 type subject struct {
 	key   string // tenant|subject
 	shard int
-	// habit is what it does in a week, once it is known; due is when it has something
-	// due by the calendar, and at spreads that.
-	habit habit.Habit
 	known bool
 	due   int64
 	at    uint32
@@ -32,6 +30,18 @@ type subject struct {
 	// addition waits for memory more than for anything else.
 	one [1]*pane
 	own pane
+	// habit is what it does in a week, once it is known; due is when it has something
+	// due by the calendar, and at spreads that.
+	habit habit.Habit
+}
+
+// warm reads ahead what a fact needs: see habit.Habit.Warm.
+func (s *subject) warm() (sum byte) {
+	own := (*[unsafe.Offsetof(subject{}.habit)]byte)(unsafe.Pointer(s))
+	for at := 0; at < len(own); at += 64 {
+		sum += own[at]
+	}
+	return sum + s.habit.Warm()
 }
 
 // pane is one minute of a subject. Its cells are the messages that will be
@@ -57,11 +67,8 @@ type cellKey struct{ team, model, tool string }
 // one or two models a minute, so the index is for hostile ones.
 const indexAbove = 16
 
-// subject returns the state of a key, which it creates if it is absent.
-func (f *Fold) subject(key []byte, shard int) *subject {
-	if s, ok := f.shards[shard][string(key)]; ok {
-		return s
-	}
+// newSubject creates the state of a key.
+func (f *Fold) newSubject(key []byte, shard int) *subject {
 	s := &subject{key: string(key), shard: shard, due: math.MaxInt64, at: uint32(xxhash.Sum64(key))}
 	s.panes = s.one[:0]
 	f.shards[shard][s.key] = s

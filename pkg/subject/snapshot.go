@@ -60,7 +60,7 @@ func (f *Fold) LoadShard(shard int, data []byte) error {
 	}
 	f.empty(shard)
 	for _, state := range m.Subjects {
-		s := f.subject([]byte(state.Key), shard)
+		s := f.newSubject([]byte(state.Key), shard)
 		for _, p := range state.Panes {
 			f.restore(s, p)
 		}

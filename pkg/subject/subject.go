@@ -74,6 +74,7 @@ type Fold struct {
 	key       []byte
 	crossings []*goodhartv1.Guard
 	stats     Stats
+	warmth    byte // keeps what reads ahead from being left out
 }
 
 var _ machine.Machine = (*Fold)(nil)
@@ -116,6 +117,11 @@ func (f *Fold) Step(r *machine.Record, out *machine.Outputs) {
 
 // apply lets a fact take effect and returns why it cannot, a code.
 func (f *Fold) apply(r *machine.Record, shard int, out *machine.Outputs) (reason string) {
+	// Its memory is on its way while the fact is decoded.
+	s := f.shards[shard][string(r.Key)]
+	if s != nil {
+		f.warmth += s.warm()
+	}
 	in := &f.in
 	if !in.decode(r.Value) {
 		return "undecodable"
@@ -153,7 +159,9 @@ func (f *Fold) apply(r *machine.Record, shard int, out *machine.Outputs) (reason
 	if in.timeMs < 0 || in.timeMs > maxTime {
 		return "bad_time"
 	}
-	s := f.subject(r.Key, shard)
+	if s == nil {
+		s = f.newSubject(r.Key, shard)
+	}
 	f.add(s, in)
 	return f.live(s, in, out)
 }
