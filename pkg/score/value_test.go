@@ -166,6 +166,31 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// What nobody of a role did belongs to the role with most people; without any it
+// stands alone, so that it is missed.
+func TestWorkOfNobodyIsAdopted(t *testing.T) {
+	const start = 19_000 * window.Day
+	day := func(people, cost int64) []Day {
+		return []Day{{}, {}, {}, {}, {}, {}, {People: people, CostNanos: cost, Records: 1, Unpriced: 1, Linked: 2, Value: Value{1, 2, 3}}}
+	}
+	series := func(unit, role string, people, cost int64) Series {
+		return Series{Unit: unit, Role: role, First: start - Lag*window.Day, Days: append(make([]Day, Lag), day(people, cost)...)}
+	}
+	blocks, _ := Blocks([]Series{
+		series("a", "ops", 2, 100), series("a", "", 0, 7), series("a", "dev", 2, 10), series("b", "", 0, 5), series("a", "gone", 0, 1000),
+	}, []int64{start})
+	got := map[string]Block{}
+	for _, b := range blocks {
+		got[b.Unit+b.Role] = b
+	}
+	if len(got) != 3 || got["adev"].CostNanos != 1017 || got["aops"].CostNanos != 100 || got["b"].CostNanos != 5 {
+		t.Fatalf("%+v", blocks)
+	}
+	if b := got["adev"]; b.People != 2 || b.Records != 3 || b.Unpriced != 3 || b.Linked != 6 || b.Value != (Value{3, 6, 9}) || b.AlignedNanos == 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
 func TestBlocks(t *testing.T) {
 	first := 19_000 * window.Day
 	series := []Series{

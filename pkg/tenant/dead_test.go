@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -25,6 +26,16 @@ func TestDeadLetters(t *testing.T) {
 		{"not a minute", "bad_pane", pane("acme", base+1)},
 		{"in the future", "bad_pane", pane("acme", base+10*mnt)},
 		{"before 1970", "bad_pane", pane("acme", -mnt)},
+		{"credit without a subject", "no_credit", encode(t, &goodhartv1.Feature{
+			Kind: goodhartv1.FeatureKind_FEATURE_KIND_CREDIT, Tenant: "acme", Credit: &goodhartv1.OutcomeCredit{},
+		})},
+		{"credit of nothing", "no_credit", encode(t, &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_CREDIT, Tenant: "acme", Subject: "p_1"})},
+		{"credit of no day", "bad_credit", encode(t, &goodhartv1.Feature{
+			Kind: goodhartv1.FeatureKind_FEATURE_KIND_CREDIT, Tenant: "acme", Subject: "p_1", Credit: &goodhartv1.OutcomeCredit{ObjectDayMs: base + 1},
+		})},
+		{"credit of a day to come", "bad_credit", encode(t, &goodhartv1.Feature{
+			Kind: goodhartv1.FeatureKind_FEATURE_KIND_CREDIT, Tenant: "acme", Subject: "p_1", Credit: &goodhartv1.OutcomeCredit{ObjectDayMs: base + 2*window.Day},
+		})},
 		{"config without a document", "no_config", encode(t, &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, Tenant: "acme"})},
 	} {
 		f := New(Default())
