@@ -40,7 +40,7 @@ func exampleSignal(id string, rev uint32, status signal.Status, severity signal.
 	s := signal.Signal{
 		Tenant: "acme", Title: "Runaway rate", Question: "Should it be stopped?",
 		Standing: signal.Standing{
-			ID: id, Code: "R1", Kind: signal.ScopeService, Scope: "s_ci", Label: signal.Runaway, Severity: severity, Status: status, Rev: rev,
+			ID: id, Code: "R1", Kind: signal.ScopeService, Scope: "s_" + id, Label: signal.Runaway, Severity: severity, Status: status, Rev: rev,
 			OpenedAt: 1_790_000_000_000, UpdatedAt: 1_790_000_000_000, CostNanos: 1_500_000_000, CostKnown: true,
 		},
 	}
@@ -76,7 +76,7 @@ func TestAlertsWithKcat(t *testing.T) {
 		}
 	}
 	want := []string{
-		"R1 Runaway rate, service s_ci: Should it be stopped?\n",
+		"R1 Runaway rate, service s_b: Should it be stopped?\n",
 		"tokens, 2026-W39: elasticity, bunching; bought nothing: unknown (unknown to unknown)\n",
 	}
 	lines := blocks(t, "sh")
@@ -140,7 +140,7 @@ func TestAlertsInClickHouse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "R1\tRunaway rate\tservice\ts_ci\tShould it be stopped?\t1.5\n"; string(got) != want {
+	if want := "R1\tRunaway rate\tservice\ts_a\tShould it be stopped?\t1.5\n"; string(got) != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
