@@ -588,3 +588,13 @@ func TestRolesAreSeenAsDeclared(t *testing.T) {
 		t.Errorf("%v %v\n%s", l.known, l.linked, diff)
 	}
 }
+
+// What outcomes are worth under a new configuration is learned under it.
+func TestConfigurationLearnsAnew(t *testing.T) {
+	tenant := New(Default()).tenant("acme")
+	tenant.learned = []*learned{{end: day0}}
+	tenant.configure(&goodhartv1.Config{Version: 2}, policy.Default("acme"))
+	if len(tenant.learned) != 0 {
+		t.Error("what was learned under the configuration before still holds")
+	}
+}
