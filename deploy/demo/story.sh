@@ -137,6 +137,7 @@ story() {
   empty story/runaway "the service that ran away was asked about once, and the question was resolved"
   page_ends
   tell "teams: their efficiency over 28 days, its 90 % interval, and the truth" efficiency
+  tell "teams: the same on every day since there are scores" coverage
   tell "the target: its card, week by week, and the share of tokens that truly bought nothing since it was announced" card
   tell "honest people: how often they were asked" honest
   tell "people: who was asked anything, by the part they play (their questions are theirs alone: only numbers here)" people
