@@ -59,3 +59,17 @@ func BenchmarkMessage(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(records), "ns/record")
 	b.ReportMetric(float64(size)/float64(records), "B/record")
 }
+
+// Who counts a conversation's cache says so when it was of no use: that it is
+// unknown is something else.
+func TestAConversationThatReadsNothingFromItsCacheSaysSo(t *testing.T) {
+	for _, conversation := range []bool{true, false} {
+		s := &traffic.Session{ID: "s", Service: &org.Service{ID: "bot"}, Provider: "openai", Conversation: conversation}
+		spans := GenAI([]traffic.Item{{Session: s, Call: &traffic.Call{Model: "m", Input: 5, Output: 7}}})
+		attributes := spans.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).Attributes()
+		read, known := attributes.Get("gen_ai.usage.cache_read.input_tokens")
+		if known != conversation || known && read.Int() != 0 {
+			t.Errorf("conversation %t: cache read is known %t, or not 0", conversation, known)
+		}
+	}
+}
