@@ -215,8 +215,12 @@ func (in *inputs) efficiency(e *score.Efficiency, from *score.Assessment) {
 		r.End != in.said.End || int64(r.Rev) != in.said.Rev {
 		return
 	}
+	said := *e.Score
+	if said.Reason == score.ReasonSize { // what a hidden team did is not told here either
+		said = score.Score{Unit: said.Unit, Reason: said.Reason}
+	}
 	in.score = &scored{
-		Score: *e.Score, Curves: from.Model.Curves, MeanWorth: from.Model.MeanWorth, ModelDue: from.Model.Due, Due: from.Due,
+		Score: said, Curves: from.Model.Curves, MeanWorth: from.Model.MeanWorth, ModelDue: from.Model.Due, Due: from.Due,
 		Shapes: from.Model.Shapes, End: from.Inputs.End, AsOf: from.Inputs.AsOf, Units: len(from.Inputs.Units), Status: e.Status(),
 	}
 }
