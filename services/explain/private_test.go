@@ -56,6 +56,7 @@ func TestQuestionsToAPerson(t *testing.T) {
 	refused("no question to the person that the purpose names", func(c *Config) { c.Grant, c.Key = other, keys.Officer })
 
 	good := grant(person(7), true)
+	refused("no question to the person", func(c *Config) { c.ID, c.Grant, c.Key = strings.Repeat("a", 32), good, keys.Manager })
 	for _, p := range asked {
 		out, err := b.ask(func(c *Config) { c.ID, c.Rev, c.Purpose, c.Grant, c.Key = p.ID, p.Rev, keys.Config, good, keys.Manager })
 		if err != nil || !strings.Contains(out, "byte for byte") {
