@@ -26,6 +26,10 @@ type Input struct {
 	// people. Publishable says which teams may be shown in this week.
 	MinimumGroup int
 	Publishable  map[string]bool
+	// Observe, if there is one, is told of every reading before anything explains
+	// it: of the subject with an id, the signal with a code. The reading holds during
+	// the call.
+	Observe func(subject, code string, r *Reading)
 }
 
 // Result is what an evaluation comes to.
@@ -162,6 +166,12 @@ func (e *evaluation) measure() {
 			if d := &e.catalogue[i]; d.given != nil && o.readings[i].Measure == Fired && !d.given(o) {
 				o.readings[i].Measure = Quiet
 			}
+		}
+		if e.in.Observe == nil {
+			continue
+		}
+		for i := range e.catalogue {
+			e.in.Observe(o.subject.ID, e.catalogue[i].Code, &o.readings[i])
 		}
 	}
 }
