@@ -50,6 +50,8 @@ type Habit struct {
 	// reports: its tools say when a session leaves something behind, so that one of
 	// which none does left nothing.
 	reports bool
+	// tz is local time as it was last seen, minutes east of UTC.
+	tz int32
 	// Identity and Role are those of the newest record that knew.
 	Identity goodhartv1.IdentityType
 	Role     string
@@ -85,7 +87,7 @@ type favourites struct{ toolVersion, model, repository string }
 func (h *Habit) Use(u *Use, w int64, at uint32, out []*goodhartv1.Guard) []*goodhartv1.Guard {
 	h.last = max(h.last, u.TimeMs)
 	h.endSessions(u.TimeMs)
-	if k := h.week(u.TimeMs, u.offset(), w, at); k != nil {
+	if k := h.week(u.TimeMs, u.offset(h), w, at); k != nil {
 		h.use(k, u)
 	}
 	if u.Request && u.Has&HasOutput != 0 {
@@ -118,7 +120,7 @@ func (h *Habit) use(k *week, u *Use) {
 // Credit adds a change of credit of one of the subject's outcomes.
 func (h *Habit) Credit(c *Credit, w int64, at uint32) {
 	h.last = max(h.last, c.TimeMs)
-	if k := h.week(c.TimeMs, h.offset(), w, at); k != nil {
+	if k := h.week(c.TimeMs, h.tz, w, at); k != nil {
 		k.credit(c)
 	}
 }
@@ -142,14 +144,6 @@ func (h *Habit) Act(a *Act, w int64, at uint32) {
 	if a.Sink {
 		h.sinkIn(a)
 	}
-}
-
-// offset is local time as the newest week has it, min.
-func (h *Habit) offset() int32 {
-	if n := len(h.weeks); n > 0 {
-		return h.weeks[n-1].sums.TzOffsetMin
-	}
-	return 0
 }
 
 // week returns the open week that holds a time, which it opens if need be, nil if

@@ -86,6 +86,31 @@ func TestWeekIsLocal(t *testing.T) {
 	(&Habit{}).do(broken) // an offset that no place has
 }
 
+// An outcome does not say where its author is. A week that it opens, with none
+// open, lies where the author was last seen.
+func TestWeekOfAnOutcomeIsLocal(t *testing.T) {
+	var h Habit
+	u := ask(0)
+	u.Has, u.OffsetMin = u.Has|HasOffset, -8*60
+	h.do(u)
+	h.finish(10 * window.Week) // the week before the Monday there
+	if len(h.weeks) != 0 {
+		t.Fatal("a week is open")
+	}
+	loaded := Habit{}
+	if err := loaded.Load(h.Save()); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range []*Habit{&h, &loaded} {
+		at := monday + 11*window.Week + 2*window.Hour // still Sunday there
+		h.Credit(&Credit{TimeMs: at, Provisional: 1}, at, 0)
+		weeks, _, _ := h.finish(20 * window.Week)
+		if len(weeks) != 1 || weeks[0].TzOffsetMin != -480 || weeks[0].WeekStartMs != monday+10*window.Week || weeks[0].DayOutcomes[6] != 1 {
+			t.Errorf("%v", weeks)
+		}
+	}
+}
+
 func TestStatementsAreSpread(t *testing.T) {
 	seen := map[int64]bool{}
 	for at := range uint32(1000) {

@@ -128,7 +128,7 @@ func (h *Habit) endSessions(t int64) {
 
 // endSession counts a session in the week of its last record.
 func (h *Habit) endSession(s *session) {
-	start := window.WeekStart(s.last + int64(h.offset())*window.Minute)
+	start := window.WeekStart(s.last + int64(h.tz)*window.Minute)
 	at := slices.IndexFunc(h.weeks, func(k *week) bool { return k.sums.WeekStartMs == start })
 	if at < 0 {
 		return

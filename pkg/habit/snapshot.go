@@ -10,7 +10,7 @@ import (
 // habit changes.
 func (h *Habit) Save() *goodhartv1.Habit {
 	m := &goodhartv1.Habit{
-		IdentityType: h.Identity, Role: h.Role, LastMs: h.last,
+		IdentityType: h.Identity, Role: h.Role, LastMs: h.last, TzOffsetMin: h.tz,
 		Outputs:     h.outputs.save(),
 		ToolVersion: h.before.toolVersion, Model: h.before.model, Repository: h.before.repository,
 		Ends: h.overlap.ends, CoveredMs: h.overlap.covered, ReportsSinks: h.reports,
@@ -62,7 +62,7 @@ func (h *Habit) Load(m *goodhartv1.Habit) error {
 	if n := len(m.Pairs); n != 0 && n != pairSets*pairWays {
 		return errors.New("a habit with too few or too many pairs")
 	}
-	h.Identity, h.Role, h.last, h.reports = m.IdentityType, m.Role, m.LastMs, m.ReportsSinks
+	h.Identity, h.Role, h.last, h.reports, h.tz = m.IdentityType, m.Role, m.LastMs, m.ReportsSinks, bounded(m.TzOffsetMin)
 	h.outputs = loadOctaves(m.Outputs)
 	h.before = favourites{m.ToolVersion, m.Model, m.Repository}
 	h.overlap.ends, h.overlap.covered = m.Ends, m.CoveredMs

@@ -53,11 +53,12 @@ func (u *Use) context() int64 { return u.InputUncached + u.CacheRead + u.CacheWr
 // tokens is all that it reads and writes; reasoning is a part of output.
 func (u *Use) tokens() int64 { return u.context() + u.Output }
 
-func (u *Use) offset() int32 {
-	if u.Has&HasOffset == 0 {
-		return 0
+// offset is local time, as it was last seen where the record does not say.
+func (u *Use) offset(h *Habit) int32 {
+	if u.Has&HasOffset != 0 {
+		h.tz = bounded(u.OffsetMin)
 	}
-	return bounded(u.OffsetMin)
+	return h.tz
 }
 
 // bounded is an offset that some place on earth has.
@@ -113,8 +114,8 @@ type Act struct {
 }
 
 func (a *Act) offset(h *Habit) int32 {
-	if !a.HasOffset {
-		return h.offset()
+	if a.HasOffset {
+		h.tz = bounded(a.OffsetMin)
 	}
-	return bounded(a.OffsetMin)
+	return h.tz
 }

@@ -207,7 +207,9 @@ type Habit struct {
 	Ends      []int64 `protobuf:"varint,17,rep,packed,name=ends,proto3" json:"ends,omitempty"`
 	CoveredMs int64   `protobuf:"varint,18,opt,name=covered_ms,json=coveredMs,proto3" json:"covered_ms,omitempty"`
 	// Its tools say when a session leaves something behind.
-	ReportsSinks  bool `protobuf:"varint,19,opt,name=reports_sinks,json=reportsSinks,proto3" json:"reports_sinks,omitempty"`
+	ReportsSinks bool `protobuf:"varint,19,opt,name=reports_sinks,json=reportsSinks,proto3" json:"reports_sinks,omitempty"`
+	// Local time where the subject was last seen, minutes east of UTC.
+	TzOffsetMin   int32 `protobuf:"zigzag32,20,opt,name=tz_offset_min,json=tzOffsetMin,proto3" json:"tz_offset_min,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -373,6 +375,13 @@ func (x *Habit) GetReportsSinks() bool {
 		return x.ReportsSinks
 	}
 	return false
+}
+
+func (x *Habit) GetTzOffsetMin() int32 {
+	if x != nil {
+		return x.TzOffsetMin
+	}
+	return 0
 }
 
 // HabitWeek is a week that is not yet stated.
@@ -1020,7 +1029,7 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\fSubjectState\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12.\n" +
 	"\x05panes\x18\x02 \x03(\v2\x18.goodhart.v1.SubjectPaneR\x05panes\x12(\n" +
-	"\x05habit\x18\x03 \x01(\v2\x12.goodhart.v1.HabitR\x05habit\"\x9f\x05\n" +
+	"\x05habit\x18\x03 \x01(\v2\x12.goodhart.v1.HabitR\x05habit\"\xc3\x05\n" +
 	"\x05Habit\x12>\n" +
 	"\ridentity_type\x18\x01 \x01(\x0e2\x19.goodhart.v1.IdentityTypeR\fidentityType\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x17\n" +
@@ -1046,7 +1055,8 @@ const file_goodhart_v1_subject_state_proto_rawDesc = "" +
 	"\x04ends\x18\x11 \x03(\x03R\x04ends\x12\x1d\n" +
 	"\n" +
 	"covered_ms\x18\x12 \x01(\x03R\tcoveredMs\x12#\n" +
-	"\rreports_sinks\x18\x13 \x01(\bR\freportsSinks\"\xbc\x03\n" +
+	"\rreports_sinks\x18\x13 \x01(\bR\freportsSinks\x12\"\n" +
+	"\rtz_offset_min\x18\x14 \x01(\x11R\vtzOffsetMin\"\xbc\x03\n" +
 	"\tHabitWeek\x12%\n" +
 	"\x04sums\x18\x01 \x01(\v2\x11.goodhart.v1.WeekR\x04sums\x12\x15\n" +
 	"\x06due_ms\x18\x02 \x01(\x03R\x05dueMs\x12-\n" +

@@ -195,6 +195,13 @@ func (m *Habit) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.TzOffsetMin != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64((uint32(m.TzOffsetMin)<<1)^uint32((m.TzOffsetMin>>31))))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
+	}
 	if m.ReportsSinks {
 		i--
 		if m.ReportsSinks {
@@ -1124,6 +1131,9 @@ func (m *Habit) SizeVT() (n int) {
 	}
 	if m.ReportsSinks {
 		n += 3
+	}
+	if m.TzOffsetMin != 0 {
+		n += 2 + protohelpers.SizeOfZigzag(uint64(m.TzOffsetMin))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2326,6 +2336,27 @@ func (m *Habit) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.ReportsSinks = bool(v != 0)
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TzOffsetMin", wireType)
+			}
+			var v int32
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			v = int32((uint32(v) >> 1) ^ uint32(((v&1)<<31)>>31))
+			m.TzOffsetMin = v
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -4908,6 +4939,27 @@ func (m *Habit) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.ReportsSinks = bool(v != 0)
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TzOffsetMin", wireType)
+			}
+			var v int32
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			v = int32((uint32(v) >> 1) ^ uint32(((v&1)<<31)>>31))
+			m.TzOffsetMin = v
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
