@@ -106,7 +106,7 @@ func BenchmarkFeature(b *testing.B) {
 		b.ReportAllocs()
 		panes := int64(0)
 		for b.Loop() {
-			f := newFold(Default(), windows)
+			f := NewWith(Default(), windows)
 			var out machine.Outputs
 			for i := range log {
 				f.Step(&log[i], &out)
@@ -127,7 +127,7 @@ func BenchmarkEvent(b *testing.B) {
 		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
-			first, second := subject.New(subject.Config{Partitions: 1}), newFold(Default(), windows)
+			first, second := subject.New(subject.Config{Partitions: 1}), NewWith(Default(), windows)
 			var panes, scores machine.Outputs
 			seq := uint64(0)
 			for i := range facts {

@@ -8,8 +8,8 @@ import (
 // Observer is told what a fold states, with everything between the statement and
 // the log, so that a figure can be explained. It is called as the statement is
 // made, by the goroutine of the fold, whether the outputs are silent or not; what
-// it is given belongs to the fold and must not be changed. A nil func is not
-// called.
+// it is given belongs to the fold and must not be changed, but for signal.Input's
+// Observe. A nil func is not called.
 type Observer struct {
 	// Efficiency sees each efficiency score, and the assessment that it comes
 	// from: that of all scopes of its kind in its window.

@@ -130,9 +130,11 @@ type Fold struct {
 var _ machine.Machine = (*Fold)(nil)
 
 // New returns a fold in its empty state. The configuration must be valid.
-func New(cfg Config) *Fold { return newFold(cfg, window.Windows()) }
+func New(cfg Config) *Fold { return NewWith(cfg, window.Windows()) }
 
-func newFold(cfg Config, windows []window.Window) *Fold {
+// NewWith returns a fold that emits these windows alone: a replay of months seldom
+// asks for what happened in each minute.
+func NewWith(cfg Config, windows []window.Window) *Fold {
 	f := &Fold{cfg: cfg, windows: windows, keep: keepFor(windows), w: math.MinInt64, headerW: math.MinInt64}
 	f.reset()
 	return f
