@@ -51,8 +51,11 @@ func TestUsageListsEveryRole(t *testing.T) {
 			t.Errorf("no line for %s in\n%s", r.name, out)
 		}
 		page := r.name + ".md"
-		if r.name == "simulate" {
+		switch r.name {
+		case "simulate":
 			page = "demo.md"
+		case "evaluate":
+			page = "evaluation.md"
 		}
 		if _, err := os.Stat(filepath.Join("../../../docs", page)); err != nil {
 			t.Errorf("%s: %v", r.name, err)

@@ -21,6 +21,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/console"
 	"github.com/goodhartlabs/goodhart/services/dead"
 	"github.com/goodhartlabs/goodhart/services/doctor"
+	"github.com/goodhartlabs/goodhart/services/evaluate"
 	"github.com/goodhartlabs/goodhart/services/explain"
 	"github.com/goodhartlabs/goodhart/services/migrate"
 	"github.com/goodhartlabs/goodhart/services/probe"
@@ -73,6 +74,7 @@ func roles() []role {
 		{"explain", "recompute a published figure from the log and print what it rests on", runExplain},
 		{"dead", "list, show and replay dead letters", runDead},
 		{"doctor", doctorHelp, runDoctor},
+		{"evaluate", "measure the detectors on simulated companies", runEvaluate},
 		{"simulate", "plan and send the traffic of an invented company", runSimulate},
 	}
 }
@@ -285,6 +287,15 @@ func untold(err error) error {
 		return nil
 	}
 	return untoldError{err}
+}
+
+func runEvaluate(ctx context.Context, args []string, out io.Writer) error {
+	cfg, err := evaluate.ParseArgs(args, out)
+	if err != nil {
+		return ignoreHelp(err)
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return evaluate.Run(ctx, cfg)
 }
 
 func runSimulate(ctx context.Context, args []string, out io.Writer) error {

@@ -1,0 +1,200 @@
+package evaluate
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/goodhartlabs/goodhart/pkg/ledger"
+	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/subject"
+	"github.com/goodhartlabs/goodhart/pkg/tenant"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	"github.com/goodhartlabs/goodhart/schemas"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
+
+// pipeline is the three folds in a row, one partition each, without Kafka between
+// them. It is for one goroutine.
+type pipeline struct {
+	// whole: usage goes through the ledger too. The simulator announces each request
+	// once, in one form, so that sums come to the same without; but the ledger holds
+	// the beginning of a conversation back for a minute, and then a repeat may come
+	// before what it repeats.
+	whole bool
+
+	ledger  *ledger.Fold
+	subject *subject.Fold
+	tenant  *tenant.Fold
+	// take is given every record of the tenant fold; body holds during the call.
+	take func(topic string, body []byte) error
+
+	facts, features, records machine.Outputs
+	events, factSeq, seq     uint64
+	minute, hour             int64
+	value                    []byte
+	usage                    goodhartv1.Fact
+	key                      []byte
+	err                      error
+}
+
+func newPipeline(take func(topic string, body []byte) error) *pipeline {
+	cfg := ledger.Default()
+	var long []window.Window // those that scores are given for
+	for _, w := range window.Windows() {
+		if w.Pane == window.Day {
+			long = append(long, w)
+		}
+	}
+	cfg.IDsPerShard = 1 << 20
+	return &pipeline{
+		ledger: ledger.New(cfg), subject: subject.New(subject.Config{Partitions: 1}), tenant: tenant.NewWith(tenant.Default(), long),
+		take: take, minute: math.MinInt64,
+	}
+}
+
+// delivery is how long after it happened an event is accepted, ms.
+const delivery = 5_000
+
+// push accepts an event.
+func (p *pipeline) push(e *goodhartv1.Event, key []byte) error {
+	if e.Usage != nil && !p.whole {
+		return p.count(e)
+	}
+	size := e.SizeVT()
+	if cap(p.value) < size {
+		p.value = make([]byte, 2*size)
+	}
+	value := p.value[:size]
+	if _, err := e.MarshalToSizedBufferVT(value); err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	p.events++
+	p.ledger.Step(&machine.Record{
+		Position: machine.Position{Seq: p.events}, Time: e.TimeMs + delivery, Offset: int64(p.events), Key: key, Value: value,
+	}, &p.facts)
+	p.drain()
+	return p.err
+}
+
+// outOfOrderness is how far the watermark stays behind, as in the ledger.
+const outOfOrderness = 30_000
+
+// count makes a usage event the fact that the ledger would make of it.
+func (p *pipeline) count(e *goodhartv1.Event) error {
+	w := e.TimeMs - outOfOrderness
+	if hour := w / window.Hour; hour > p.hour {
+		p.hour = hour
+		if err := p.tick(e.Tenant, e.TimeMs); err != nil {
+			return err
+		}
+	}
+	f := &p.usage
+	f.W, f.Seq, f.Kind, f.Event = w, p.factSeq, goodhartv1.FactKind_FACT_KIND_USAGE, e
+	size := f.SizeVT()
+	if cap(p.value) < size {
+		p.value = make([]byte, 2*size)
+	}
+	value := p.value[:size]
+	if _, err := f.MarshalToSizedBufferVT(value); err != nil {
+		return fmt.Errorf("encode fact: %w", err)
+	}
+	p.key = append(append(append(p.key[:0], e.Tenant...), '|'), e.Subject...)
+	p.fact(w, p.key, value)
+	p.watermark(w)
+	return p.err
+}
+
+// tick lets the ledger know the time.
+func (p *pipeline) tick(tenantName string, ms int64) error {
+	return p.push(&goodhartv1.Event{
+		Kind: goodhartv1.EventKind_EVENT_KIND_TICK, Tenant: tenantName, TimeMs: ms,
+		Tick: &goodhartv1.Tick{Collector: "evaluate", Sequence: uint64(ms / 1000)},
+	}, nil)
+}
+
+// drain moves what the ledger emitted through the folds behind it.
+func (p *pipeline) drain() {
+	out := p.facts.Records()
+	for i := range out {
+		o := &out[i]
+		if o.Topic != schemas.TopicFacts {
+			p.fail("ledger", o)
+			continue
+		}
+		p.fact(o.W, o.Key, o.Stamped(0, p.factSeq, false))
+	}
+	p.facts.Recycle()
+	p.watermark(p.ledger.W())
+}
+
+// watermark moves the folds on: the runtime does it each second, but a minute is
+// all that shows.
+func (p *pipeline) watermark(w int64) {
+	if w != math.MinInt64 && w/window.Minute > p.minute {
+		p.minute = w / window.Minute
+		p.fact(w, nil, encode(&goodhartv1.Fact{W: w, Seq: p.factSeq, Kind: goodhartv1.FactKind_FACT_KIND_WATERMARK}))
+		p.feature(w, nil, encode(&goodhartv1.Feature{W: w, Seq: p.seq, Kind: goodhartv1.FeatureKind_FEATURE_KIND_WATERMARK}))
+	}
+}
+
+func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
+	b, err := m.MarshalVT()
+	if err != nil {
+		panic("evaluate: encode watermark: " + err.Error()) // numbers always encode
+	}
+	return b
+}
+
+func (p *pipeline) fact(w int64, key, value []byte) {
+	p.subject.Step(&machine.Record{Position: machine.Position{W: w, Seq: p.factSeq}, Key: key, Value: value}, &p.features)
+	p.factSeq++
+	out := p.features.Records()
+	for i := range out {
+		o := &out[i]
+		if o.Topic != schemas.TopicFeatures {
+			p.fail("subject", o)
+			continue
+		}
+		p.feature(o.W, o.Key, o.Stamped(0, p.seq, false))
+	}
+	if len(out) > 0 {
+		p.features.Recycle()
+	}
+}
+
+func (p *pipeline) feature(w int64, key, value []byte) {
+	p.tenant.Step(&machine.Record{Position: machine.Position{W: w, Seq: p.seq}, Key: key, Value: value}, &p.records)
+	p.seq++
+	out := p.records.Records()
+	for i := range out {
+		if err := p.take(out[i].Topic, out[i].Body()); err != nil && p.err == nil {
+			p.err = err
+		}
+		if out[i].Topic == schemas.TopicDead {
+			p.fail("tenant", &out[i])
+		}
+	}
+	if len(out) > 0 {
+		p.records.Recycle()
+	}
+}
+
+// fail notes a record that a fold could not use: the simulator makes none.
+func (p *pipeline) fail(fold string, o *machine.Output) {
+	if p.err == nil {
+		var letter goodhartv1.DeadLetter
+		_ = letter.UnmarshalVT(o.Body()) // what can be read of it
+		p.err = fmt.Errorf("%s fold: a record of the simulator in %s: %s", fold, o.Topic, letter.Reason)
+	}
+}
+
+// finish moves the watermark on, an hour at a time, until every week was judged
+// and every outcome of the period is final.
+func (p *pipeline) finish(tenantName string, until int64) error {
+	for w := p.ledger.W(); w < until; w += window.Hour {
+		if err := p.tick(tenantName, w+window.Hour); err != nil {
+			return err
+		}
+	}
+	return p.err
+}

@@ -1,0 +1,334 @@
+package evaluate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/signal"
+	"github.com/goodhartlabs/goodhart/pkg/tenant"
+	"github.com/goodhartlabs/goodhart/pkg/window"
+	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
+)
+
+// judged is how long after its Monday the tenant fold judges a week.
+const judged = window.Week + 3*window.Day
+
+// play sends an organisation through the folds and notes what they say.
+func play(ctx context.Context, s scenario, seed uint64, base organisation.Config) (*run, error) {
+	c := s.config(base)
+	o, err := organisation.New(seed, c)
+	if err != nil {
+		return nil, err
+	}
+	p := newPlayer(o, s)
+	pipe := newPipeline(p.take)
+	pipe.whole = s.Signals
+	pipe.tenant.Observe(tenant.Observer{Week: func(in *signal.Input, _ *signal.State, result *signal.Result) {
+		if result == nil {
+			in.Observe = func(subject, code string, r *signal.Reading) { p.observe(in.WeekStart, subject, code, r) }
+		}
+	}})
+	if err := through(ctx, o, pipe, func() { p.run.Events++ }); err != nil {
+		return nil, fmt.Errorf("seed %d: %w", seed, err)
+	}
+	p.finish()
+	return p.run, nil
+}
+
+// through sends everything that an organisation announces through the folds, and
+// lets time pass until the last week was judged and no outcome of it can be taken
+// back any more.
+func through(ctx context.Context, o *organisation.Organisation, pipe *pipeline, sent func()) error {
+	config, err := declare(o)
+	if err != nil {
+		return err
+	}
+	if err := pipe.push(config, []byte(o.Config.Tenant)); err != nil {
+		return err
+	}
+	n := 0
+	for r := range o.Records() {
+		if n++; n%4096 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := pipe.push(r.Event, r.Key); err != nil {
+			return err
+		}
+		sent()
+	}
+	return pipe.finish(o.Config.Tenant, startOf(&o.Config)+int64(o.Config.Weeks+3)*window.Week)
+}
+
+// player notes one run.
+type player struct {
+	o       *organisation.Organisation
+	run     *run
+	start   int64
+	persons map[string]int // by pseudonym
+	teams   map[string]int // by name
+	kinds   map[string]signal.Kind
+	signals bool
+	// fired are the weeks of people in which a mechanism crossed its thresholds,
+	// whatever explained it.
+	fired map[[2]int]bool
+}
+
+func newPlayer(o *organisation.Organisation, s scenario) *player {
+	p := &player{
+		o: o, start: startOf(&o.Config), signals: s.Signals,
+		persons: map[string]int{}, teams: map[string]int{}, kinds: map[string]signal.Kind{}, fired: map[[2]int]bool{},
+		run: &run{
+			Scenario: s.Name, Seed: o.Seed, Weeks: o.Config.Weeks, Announced: o.Config.AnnouncedWeek,
+			Alerts: map[string][]alert{}, Shared: map[string]int{}, Nulls: map[string]*chances{},
+		},
+	}
+	for _, d := range signal.Catalogue() {
+		p.kinds[d.Code] = d.Kind
+	}
+	for _, person := range o.People {
+		p.persons[person.Subject] = person.Index
+	}
+	for _, t := range o.Teams {
+		p.teams[t.Name] = t.Index
+	}
+	return p
+}
+
+// week is the index of the week that a time lies in.
+func (p *player) week(ms int64) int { return int((window.WeekStart(ms) - p.start) / window.Week) }
+
+// take notes a record of the tenant fold.
+func (p *player) take(topic string, body []byte) error {
+	switch topic {
+	case schemas.TopicSelf, schemas.TopicSignals:
+		return p.takeSignal(body)
+	case schemas.TopicKPI:
+		return p.takeCard(body)
+	case schemas.TopicScores:
+		return p.takeScore(body)
+	}
+	return nil
+}
+
+func (p *player) takeSignal(body []byte) error {
+	if !p.signals {
+		return nil
+	}
+	var r struct {
+		Kind, Subject, Code, Status string
+		ScopeKind                   string `json:"scope_kind"`
+		OpenedAt                    int64  `json:"opened_at"`
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return fmt.Errorf("read signal: %w", err)
+	}
+	if r.Status != string(signal.Opened) {
+		return nil
+	}
+	guard := p.kinds[r.Code] == signal.Immediate
+	at := r.OpenedAt
+	if !guard {
+		at -= judged
+	}
+	person, known := p.persons[r.Subject]
+	switch week := p.week(at); {
+	case r.Kind != signal.KindSelf:
+		p.run.Shared[r.Code+" "+r.ScopeKind]++
+	case !known:
+		p.run.Shared[r.Code+" key"]++
+	case guard:
+		p.alert(ruleGuards, person, week, r.Code)
+	default:
+		p.alert(ruleOurs, person, week, r.Code)
+	}
+	return nil
+}
+
+// observe notes a reading of a person's week.
+func (p *player) observe(weekStart int64, subject, code string, r *signal.Reading) {
+	person, known := p.persons[subject]
+	week := p.week(weekStart)
+	if !known || !p.signals || week < 0 || week >= p.run.Weeks {
+		return
+	}
+	if r.Measure == signal.Fired && p.kinds[code] == signal.Mechanism {
+		p.fired[[2]int{person, week}] = true
+	}
+	if r.Measure != signal.Fired && r.Measure != signal.Quiet || p.kinds[code] != signal.Mechanism {
+		return
+	}
+	if plan := p.o.Plan(person, week); plan.Wasted == 0 && plan.Useful > 0 {
+		if p.run.Nulls[code] == nil {
+			p.run.Nulls[code] = &chances{}
+		}
+		p.run.Nulls[code].add(r.P)
+	}
+}
+
+func (p *player) takeCard(body []byte) error {
+	type check struct {
+		Check  string
+		Alarm  bool
+		Z      *float64
+		Reason string
+	}
+	var r struct {
+		Target, Verdict string
+		Reasons         []string
+		WeekStart       int64    `json:"week_start"`
+		Share           *float64 `json:"excess_share"`
+		Lo              *float64 `json:"excess_share_lo"`
+		Hi              *float64 `json:"excess_share_hi"`
+		Cost            *float64 `json:"excess_cost_nanos"`
+		Placebo         *float64 `json:"placebo_excess"`
+		From            *int64   `json:"compared_from"`
+		To              *int64   `json:"compared_to"`
+		Checks          []check
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return fmt.Errorf("read card: %w", err)
+	}
+	if p.week(r.WeekStart) >= p.run.Weeks {
+		return nil // outcomes are settled after the last week, in which nobody works
+	}
+	c := card{Target: r.Target, Verdict: r.Verdict, Reasons: r.Reasons, Week: p.week(r.WeekStart)}
+	for _, check := range r.Checks {
+		if check.Check == "elasticity" {
+			c.Decoupled, c.Z, c.ZKnown = check.Alarm, value(check.Z), check.Z != nil
+		}
+	}
+	c.Known, c.Bounded = r.Share != nil, r.Lo != nil && r.Hi != nil
+	c.Share, c.Lo, c.Hi, c.Placebo, c.Cost = value(r.Share), value(r.Lo), value(r.Hi), value(r.Placebo), value(r.Cost)
+	if r.From != nil && r.To != nil {
+		c.ComparedFrom, c.ComparedTo = p.week(*r.From), p.week(*r.To)
+	}
+	p.run.Cards = append(p.run.Cards, c)
+	return nil
+}
+
+func value(x *float64) float64 {
+	if x == nil {
+		return 0
+	}
+	return *x
+}
+
+// takeScore notes the score of a team.
+func (p *player) takeScore(body []byte) error {
+	if !p.signals {
+		return nil
+	}
+	var kind struct {
+		Kind      string
+		ScopeKind string `json:"scope_kind"`
+	}
+	if err := json.Unmarshal(body, &kind); err != nil || kind.Kind != score.KindEfficiency || kind.ScopeKind != "team" {
+		return err
+	}
+	var r struct {
+		Scope, Window, Status string
+		Start                 int64 `json:"window_start"`
+		End                   int64 `json:"window_end"`
+		Score                 *float64
+		Lo                    *float64 `json:"score_lo"`
+		Hi                    *float64 `json:"score_hi"`
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return fmt.Errorf("read score: %w", err)
+	}
+	team, known := p.teams[r.Scope]
+	if !known || r.Score == nil || r.Lo == nil || r.Hi == nil || (r.End-p.start)%window.Week != 0 || r.Status != score.StatusFinal {
+		return nil
+	}
+	from, to := p.week(r.Start), p.week(r.End)
+	p.run.Scores = append(p.run.Scores, efficiency{
+		Team: team, Week: to, Window: r.Window, Status: r.Status, Score: *r.Score, Lo: *r.Lo, Hi: *r.Hi,
+		True: 100 * p.o.Efficiency(team, from, to),
+	})
+	return nil
+}
+
+// finish adds what is known once everything happened.
+func (p *player) finish() {
+	o, r := p.o, p.run
+	sizes := map[int]int{}
+	for _, person := range o.People {
+		sizes[person.Team(r.Announced)]++
+	}
+	r.Tokens, r.Wasted = make([]float64, r.Weeks), make([]float64, r.Weeks)
+	for _, who := range o.People {
+		team := who.Team(r.Announced)
+		it := person{Team: team, Role: who.Role, Size: sizes[team]}
+		for range organisation.Looks() {
+			it.Looks = append(it.Looks, 0)
+		}
+		for week := range r.Weeks {
+			plan := o.Plan(who.Index, week)
+			r.Tokens[week] += plan.Tokens()
+			r.Wasted[week] += plan.Wasted
+			if plan.Useful == 0 || plan.Wasted > 0 {
+				continue
+			}
+			it.Honest++
+			i := 0
+			for look := range organisation.Looks() {
+				if plan.Looks.Has(look) {
+					it.Looks[i]++
+				}
+				i++
+			}
+		}
+		r.People = append(r.People, it)
+	}
+	p.episodes()
+	for i := range r.Cards {
+		if c := &r.Cards[i]; c.ComparedTo > c.ComparedFrom {
+			c.True, _ = o.Excess(c.ComparedFrom, c.ComparedTo)
+			c.TrueCost = wastedCost(o, c.ComparedFrom, c.ComparedTo)
+		}
+	}
+	if p.signals {
+		p.cheapRules()
+	}
+}
+
+// wastedCost is what gaming cost in weeks, nano-USD.
+func wastedCost(o *organisation.Organisation, from, to int) (nanos float64) {
+	for _, row := range o.Truth() {
+		if row.Week >= from && row.Week < to {
+			nanos += float64(row.WastedCost)
+		}
+	}
+	return nanos
+}
+
+func (p *player) episodes() {
+	for _, e := range p.o.Episodes() {
+		it := episode{
+			Person: e.Person, Tactic: e.Tactic.String(), Adaptive: e.Adaptive, Intensity: e.Intensity, Derived: e.Derived,
+			From: e.From, To: e.To,
+		}
+		if e.Second != organisation.NoTactic {
+			it.Second = e.Second.String()
+		}
+		for week := e.From; week <= e.To; week++ {
+			it.Wasted = append(it.Wasted, p.o.Plan(e.Person, week).Wasted)
+		}
+		p.run.Episodes = append(p.run.Episodes, it)
+	}
+}
+
+// windowsLooked is on how many weeks an alert of ours rests: two of three.
+const windowsLooked = 3
+
+// alert notes an alert with what may have looked like gaming in its windows.
+func (p *player) alert(rule string, person, week int, code string) {
+	a := alert{Person: person, Code: code, From: week}
+	for w := max(0, week-windowsLooked+1); w <= min(week, p.run.Weeks-1); w++ {
+		a.Looks |= p.o.Plan(person, w).Looks
+	}
+	p.run.Alerts[rule] = append(p.run.Alerts[rule], a)
+}
