@@ -121,7 +121,7 @@ func withResults(o *observation, _ *Reading) Finding {
 const (
 	resultSessions = 10
 	resultShare    = 0.30
-	resultMargin   = 0.15
+	resultMargin   = 0.20
 )
 
 // coincides reports whether a change came in the week of an onset or in the one

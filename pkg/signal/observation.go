@@ -87,6 +87,16 @@ func (o *observation) z(s goodhartv1.Statistic, x, floor float64) (float64, bool
 	return (x - float64(b.Median)/1e6) / spread(float64(b.Mad)/1e6, floor), true
 }
 
+// rise is how far the week's ln tokens are above the subject's usual, nats; 0 if
+// that is not known.
+func (o *observation) rise() float64 {
+	usual, ok := o.usual(goodhartv1.Statistic_STATISTIC_TOKENS)
+	if !ok {
+		return 0
+	}
+	return math.Log(float64(o.tokens())+1) - usual
+}
+
 // zTokens and zCost are those of the week's logarithms.
 func (o *observation) zTokens() (float64, bool) {
 	z, ok := o.z(goodhartv1.Statistic_STATISTIC_TOKENS, math.Log(float64(o.tokens())+1), floorLog)

@@ -45,7 +45,7 @@ func roundTheClock() Definition {
 			look("a declared release or migration", "it is worked on at all hours", declared(policy.Release, policy.Migration)),
 		},
 		Question:    "Does something run by itself that could be registered or stopped, or is the key used by somebody else?",
-		Formula:     "clock/1",
+		Formula:     "clock/2",
 		self:        "In {week} your requests came in {value} different hours of the week, which is new for you.",
 		shared:      "{scope}, {week}: requests came in {value} different hours of the week.",
 		other:       "In {week} your requests kept an even rhythm ({value}), such as a timer keeps.",

@@ -93,6 +93,8 @@ func scenarios() []scenario {
 				"context per output, times the usual": {week: func(w weekOf, _ int) { w.ContextLnSum = int64(400e6 * (3 + math.Log(2.9))) }},
 				"own z of it":                         {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_CONTEXT, 0.35) }},
 				"own z of ln tokens":                  {week: func(w weekOf, _ int) { multiply(w, 0.25, 0.25) }},
+				// Twice the tokens where the context is four times as large.
+				"rise of ln tokens over the usual, by that of the statistic": {week: func(w weekOf, _ int) { multiply(w, 0.5, 0.5) }},
 			},
 			lookAlikes: map[string]innocent{
 				"a new model":             model,
