@@ -53,8 +53,9 @@ func (u *Use) context() int64 { return u.InputUncached + u.CacheRead + u.CacheWr
 // tokens is all that it reads and writes; reasoning is a part of output.
 func (u *Use) tokens() int64 { return u.context() + u.Output }
 
-// offset is local time, as it was last seen where the record does not say.
+// offset is local time, UTC where the record does not say.
 func (u *Use) offset(h *Habit) int32 {
+	h.tz = 0
 	if u.Has&HasOffset != 0 {
 		h.tz = bounded(u.OffsetMin)
 	}
