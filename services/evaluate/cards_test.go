@@ -79,3 +79,21 @@ func TestRankCorrelation(t *testing.T) {
 		t.Errorf("tau %v, want 1/3", got)
 	}
 }
+
+func TestScoresAreRelative(t *testing.T) {
+	r := &run{Weeks: 10, Scores: []efficiency{
+		{Team: 0, Week: 3, Window: "7d", Score: 300, Lo: 290, Hi: 310, True: 40}, // revised below
+		{Team: 0, Week: 3, Window: "7d", Score: 80, Lo: 60, Hi: 100, True: 40},
+		{Team: 1, Week: 3, Window: "7d", Score: 130, Lo: 125, Hi: 140, True: 60},
+		{Team: 1, Week: 3, Window: "28d", Score: 1, Lo: 1, Hi: 1, True: 60},
+	}}
+	rows := scoresOf([]*run{r})
+	if len(rows) != 2 || rows[1].Window != "7d" {
+		t.Fatalf("%+v", rows)
+	}
+	// The truth is 80 and 120 of a mean of 100.
+	row := rows[1]
+	if diff := cmp.Diff([]float64{2, .5, 50, 5, 1}, []float64{float64(row.N), row.Covered.Value, row.Error * row.Error, row.Bias, row.Tau}, near); diff != "" {
+		t.Error(diff)
+	}
+}

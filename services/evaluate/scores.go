@@ -13,9 +13,8 @@ type scoreRow struct {
 	Error, Tau, Bias float64
 }
 
-// scoresOf compares final scores of whole weeks. Truth and score are both relative:
-// the truth to people of average luck at the same spend, the score to the peers of
-// its model, so that both are centred on their mean by seed and window.
+// scoresOf compares final scores of whole weeks with the truth, both relative to
+// the teams that were scored in the same window: 100 is their mean.
 func scoresOf(runs []*run) []scoreRow {
 	var windows []string
 	for _, r := range runs {
@@ -34,32 +33,52 @@ func scoresOf(runs []*run) []scoreRow {
 		var taus []float64
 		for _, r := range runs {
 			var in part
-			weeks := map[int][]efficiency{}
-			for _, s := range r.Scores {
-				if s.Window != window {
-					continue
-				}
-				row.N++
-				in.den++
-				if s.Lo <= s.True && s.True <= s.Hi {
-					in.num++
-				}
-				square += (s.Score - s.True) * (s.Score - s.True)
-				bias += s.Score - s.True
-				weeks[s.Week] = append(weeks[s.Week], s)
-			}
-			parts = append(parts, in)
 			for week := range r.Weeks + 4 {
-				if t := tau(weeks[week]); !math.IsNaN(t) {
+				scores := r.scoresAt(window, week)
+				for _, s := range scores {
+					in.den++
+					if s.Lo <= s.True && s.True <= s.Hi {
+						in.num++
+					}
+					square += (s.Score - s.True) * (s.Score - s.True)
+					bias += s.Score - s.True
+				}
+				if t := tau(scores); !math.IsNaN(t) {
 					taus = append(taus, t)
 				}
 			}
+			parts = append(parts, in)
 		}
 		row.Covered = ratio(parts)
-		row.Error, row.Bias, row.Tau = math.Sqrt(square/float64(row.N)), bias/float64(row.N), median(taus)
+		n := row.Covered.Den
+		row.N, row.Error, row.Bias, row.Tau = int(n), math.Sqrt(square/n), bias/n, median(taus)
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// scoresAt are the last scores of the teams in the window that ends with a week, the
+// truth made relative to their mean.
+func (r *run) scoresAt(window string, week int) []efficiency {
+	var scores []efficiency
+	for _, s := range r.Scores {
+		if s.Window != window || s.Week != week {
+			continue
+		}
+		if i := slices.IndexFunc(scores, func(x efficiency) bool { return x.Team == s.Team }); i >= 0 {
+			scores[i] = s
+			continue
+		}
+		scores = append(scores, s)
+	}
+	var sum float64
+	for i := range scores {
+		sum += scores[i].True
+	}
+	for i := range scores {
+		scores[i].True *= 100 * float64(len(scores)) / sum
+	}
+	return scores
 }
 
 // tau is Kendall's rank correlation of scores with the truth; NaN of fewer than
