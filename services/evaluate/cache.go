@@ -14,49 +14,61 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/kpi"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
+	"github.com/goodhartlabs/goodhart/schemas"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 )
 
-// cache keeps runs in files under a directory that is named after the organisation
+// cache keeps runs in files under directories that are named after the organisation
 // and the behaviour of the folds; an empty path keeps nothing.
-type cache struct{ dir string }
+type cache struct{ signals, cards string }
 
 func openCache(ctx context.Context, dir string, base organisation.Config) (cache, error) {
+	var c cache
 	if dir == "" {
-		return cache{}, nil
+		return c, nil
 	}
-	now, err := behaviour(ctx)
-	if err != nil {
-		return cache{}, fmt.Errorf("open cache: %w", err)
-	}
-	c := cache{filepath.Join(dir, base.Hash()+"-"+now)}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil { //nolint:gosec // nothing secret
-		return cache{}, fmt.Errorf("open cache: %w", err)
+	for _, of := range []struct {
+		dir   *string
+		whole bool
+	}{{&c.signals, true}, {&c.cards, false}} {
+		now, err := behaviour(ctx, of.whole)
+		if err != nil {
+			return c, fmt.Errorf("open cache: %w", err)
+		}
+		*of.dir = filepath.Join(dir, base.Hash()+"-"+now)
+		if err := os.MkdirAll(*of.dir, 0o755); err != nil { //nolint:gosec // nothing secret
+			return c, fmt.Errorf("open cache: %w", err)
+		}
 	}
 	return c, nil
 }
 
-// behaviour names what the simulator and the folds do now: by what they publish
-// about a small company, and by what the catalogues say.
-func behaviour(ctx context.Context) (string, error) {
+// behaviour names what the simulator and the folds do now, with the ledger or
+// without it: by what they publish about a small company, and by what the catalogues
+// say.
+func behaviour(ctx context.Context, whole bool) (string, error) {
 	h := sha256.New()
-	_, _ = fmt.Fprintln(h, cacheFormat, signal.Doc()) // a hash takes everything
+	_, _ = fmt.Fprintln(h, cacheFormat) // a hash takes everything
+	if whole {
+		_, _ = fmt.Fprintln(h, signal.Doc())
+	}
 	for _, check := range kpi.Catalogue() {
 		_, _ = fmt.Fprintln(h, check.Name, check.Formula, check.MinimumN)
 	}
 	c := organisation.Default()
-	c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 200, 26, 18, 25
+	c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 240, 26, 18, 20
 	c.Gamers.Prevalence, c.Gamers.Adaptive = .2, .2
 	o, err := organisation.New(1, c)
 	if err != nil {
 		return "", err
 	}
 	pipe := newPipeline(func(topic string, body []byte) error {
-		_, _ = fmt.Fprintln(h, topic)
-		_, _ = h.Write(body)
+		if whole || topic == schemas.TopicKPI {
+			_, _ = h.Write(body)
+		}
 		return nil
 	})
-	pipe.whole = true
+	pipe.whole = whole
 	err = through(ctx, o, pipe, func() {})
 	return hex.EncodeToString(h.Sum(nil)[:8]), err
 }
@@ -64,16 +76,25 @@ func behaviour(ctx context.Context) (string, error) {
 // cacheFormat changes with the type run.
 const cacheFormat = 1
 
-func (c cache) path(scenario string, seed uint64) string {
-	return filepath.Join(c.dir, fmt.Sprintf("%s-%d.gob.gz", scenario, seed))
+// path is where a run lies, empty for nowhere.
+func (c cache) path(s *scenario, seed uint64) string {
+	dir := c.cards
+	if s.Signals {
+		dir = c.signals
+	}
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, fmt.Sprintf("%s-%d.gob.gz", s.Name, seed))
 }
 
 // load returns a run that was stored, nil if there is none.
-func (c cache) load(scenario string, seed uint64) (*run, error) {
-	if c.dir == "" {
+func (c cache) load(s *scenario, seed uint64) (*run, error) {
+	path := c.path(s, seed)
+	if path == "" {
 		return nil, nil
 	}
-	f, err := os.Open(c.path(scenario, seed))
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -93,18 +114,19 @@ func (c cache) load(scenario string, seed uint64) (*run, error) {
 }
 
 // store writes a run under its name once it is whole.
-func (c cache) store(r *run) error {
-	if c.dir == "" {
+func (c cache) store(s *scenario, r *run) error {
+	path := c.path(s, r.Seed)
+	if path == "" {
 		return nil
 	}
-	f, err := os.CreateTemp(c.dir, "run-*")
+	f, err := os.CreateTemp(filepath.Dir(path), "run-*")
 	if err != nil {
 		return fmt.Errorf("store run: %w", err)
 	}
 	z := gzip.NewWriter(f)
 	err = errors.Join(gob.NewEncoder(z).Encode(r), z.Close(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), c.path(r.Scenario, r.Seed))
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("store run: %w", errors.Join(err, os.Remove(f.Name())))

@@ -139,7 +139,7 @@ func playAll(ctx context.Context, cfg *Config, seeds []uint64) ([]*run, error) {
 	for n, seed := range seeds {
 		for i, s := range played {
 			group.Go(func() error {
-				r, err := cache.load(s.Name, seed)
+				r, err := cache.load(&s, seed)
 				if err != nil {
 					return err
 				}
@@ -149,7 +149,7 @@ func playAll(ctx context.Context, cfg *Config, seeds []uint64) ([]*run, error) {
 						return err
 					}
 					cfg.Log.Info("played", "scenario", s.Name, "seed", seed, "events", r.Events, "took", time.Since(begin).Round(time.Millisecond))
-					if err := cache.store(r); err != nil {
+					if err := cache.store(&s, r); err != nil {
 						return err
 					}
 				}
