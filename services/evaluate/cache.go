@@ -56,8 +56,8 @@ func behaviour(ctx context.Context, whole bool) (string, error) {
 		_, _ = fmt.Fprintln(h, check.Name, check.Formula, check.MinimumN)
 	}
 	c := organisation.Default()
-	c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 240, 26, 18, 20
-	c.Gamers.Prevalence, c.Gamers.Adaptive = .2, .2
+	c.People, c.Weeks, c.AnnouncedWeek, c.RequestsPerWeek = 200, 26, 18, 12
+	c.Gamers.Prevalence, c.Gamers.Adaptive, c.LookAlikes.AgentOperator = .2, .2, .01
 	o, err := organisation.New(1, c)
 	if err != nil {
 		return "", err
@@ -76,24 +76,35 @@ func behaviour(ctx context.Context, whole bool) (string, error) {
 // cacheFormat changes with the type run.
 const cacheFormat = 1
 
-// path is where a run lies, empty for nowhere.
-func (c cache) path(s *scenario, seed uint64) string {
+// path is where something of a seed lies, empty for nowhere.
+func (c cache) path(name string, seed uint64, signals bool) string {
 	dir := c.cards
-	if s.Signals {
+	if signals {
 		dir = c.signals
 	}
 	if dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, fmt.Sprintf("%s-%d.gob.gz", s.Name, seed))
+	return filepath.Join(dir, fmt.Sprintf("%s-%d.gob.gz", name, seed))
 }
 
-// load returns a run that was stored, nil if there is none.
-func (c cache) load(s *scenario, seed uint64) (*run, error) {
-	path := c.path(s, seed)
+// kept returns what lies under a path, or else what is made, which lies there then.
+func kept[T any](path string, produce func() (*T, error)) (*T, error) {
 	if path == "" {
-		return nil, nil
+		return produce()
 	}
+	v, err := load[T](path)
+	if v != nil || err != nil {
+		return v, err
+	}
+	if v, err = produce(); err != nil {
+		return nil, err
+	}
+	return v, store(path, v)
+}
+
+// load returns what was stored, nil if there is nothing.
+func load[T any](path string) (*T, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -104,27 +115,23 @@ func (c cache) load(s *scenario, seed uint64) (*run, error) {
 	defer func() { _ = f.Close() }() // it was only read
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, fmt.Errorf("load run: %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("load run: %s: %w", path, err)
 	}
-	r := &run{}
-	if err := gob.NewDecoder(z).Decode(r); err != nil {
-		return nil, fmt.Errorf("load run: %s: %w", f.Name(), err)
+	v := new(T)
+	if err := gob.NewDecoder(z).Decode(v); err != nil {
+		return nil, fmt.Errorf("load run: %s: %w", path, err)
 	}
-	return r, nil
+	return v, nil
 }
 
-// store writes a run under its name once it is whole.
-func (c cache) store(s *scenario, r *run) error {
-	path := c.path(s, r.Seed)
-	if path == "" {
-		return nil
-	}
+// store writes a file under its name once it is whole.
+func store(path string, v any) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "run-*")
 	if err != nil {
 		return fmt.Errorf("store run: %w", err)
 	}
 	z := gzip.NewWriter(f)
-	err = errors.Join(gob.NewEncoder(z).Encode(r), z.Close(), f.Close())
+	err = errors.Join(gob.NewEncoder(z).Encode(v), z.Close(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
+	"github.com/goodhartlabs/goodhart/services/evaluate/runaway"
 )
 
 // Config of a run.
@@ -65,7 +66,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("parallel: %d: want 1 or more", c.Parallel))
 	}
 	for _, name := range c.Scenarios {
-		if !slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.Name == name }) {
+		if name != runaways && !slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.Name == name }) {
 			errs = append(errs, fmt.Errorf("scenarios: %q: unknown", name))
 		}
 	}
@@ -103,11 +104,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	seeds, _ := parseSeeds(cfg.Seeds) // Validate did
-	runs, err := playAll(ctx, &cfg, seeds)
+	runs, guards, err := playAll(ctx, &cfg, seeds)
 	if err != nil {
 		return err
 	}
-	text, err := render(newReport(&cfg, runs))
+	text, err := render(newReport(&cfg, runs, guards))
 	if err != nil {
 		return err
 	}
@@ -121,42 +122,68 @@ func Run(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// playAll returns the runs by scenario and seed, in their order.
-func playAll(ctx context.Context, cfg *Config, seeds []uint64) ([]*run, error) {
+// runaways is the name of the scenario in which agents run away.
+const runaways = "runaways"
+
+// plays reports whether a scenario is asked for.
+func (c *Config) plays(name string) bool {
+	return len(c.Scenarios) == 0 || slices.Contains(c.Scenarios, name)
+}
+
+// playAll returns the runs by scenario and seed, in their order, and what the guards
+// said of agents that run away.
+func playAll(ctx context.Context, cfg *Config, seeds []uint64) ([]*run, *runaway.Result, error) {
 	cache, err := openCache(ctx, cfg.Cache, cfg.organisation())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var played []scenario
 	for _, s := range scenarios() {
-		if len(cfg.Scenarios) == 0 || slices.Contains(cfg.Scenarios, s.Name) {
+		if cfg.plays(s.Name) {
 			played = append(played, s)
 		}
 	}
-	runs := make([]*run, len(played)*len(seeds))
+	runs, guards := make([]*run, len(played)*len(seeds)), make([]*runaway.Result, len(seeds))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(cfg.Parallel)
 	for n, seed := range seeds {
 		for i, s := range played {
-			group.Go(func() error {
-				r, err := cache.load(&s, seed)
-				if err != nil {
-					return err
-				}
-				if r == nil {
-					begin := time.Now()
-					if r, err = play(ctx, s, seed, cfg.organisation()); err != nil {
-						return err
-					}
-					cfg.Log.Info("played", "scenario", s.Name, "seed", seed, "events", r.Events, "took", time.Since(begin).Round(time.Millisecond))
-					if err := cache.store(&s, r); err != nil {
-						return err
-					}
-				}
-				runs[i*len(seeds)+n] = r
-				return nil
+			group.Go(func() (err error) {
+				runs[i*len(seeds)+n], err = kept(cache.path(s.Name, seed, s.Signals), func() (*run, error) {
+					defer cfg.tell(s.Name, seed)()
+					return play(ctx, s, seed, cfg.organisation())
+				})
+				return err
 			})
 		}
+		if !cfg.plays(runaways) {
+			continue
+		}
+		group.Go(func() (err error) {
+			guards[n], err = kept(cache.path(runaways, seed, true), func() (*runaway.Result, error) {
+				defer cfg.tell(runaways, seed)()
+				r, err := runaway.Run(runaway.Default(), []uint64{seed})
+				return &r, err
+			})
+			return err
+		})
 	}
-	return runs, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	all := &runaway.Result{}
+	for _, g := range guards {
+		if g != nil {
+			all.Seeds = append(all.Seeds, g.Seeds...)
+		}
+	}
+	return runs, all, nil
+}
+
+// tell logs that something was played, once it was.
+func (c *Config) tell(name string, seed uint64) func() {
+	begin := time.Now()
+	return func() {
+		c.Log.Info("played", "scenario", name, "seed", seed, "took", time.Since(begin).Round(time.Millisecond))
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
+	"github.com/goodhartlabs/goodhart/services/evaluate/runaway"
 )
 
 //go:embed report.md.tmpl
@@ -41,6 +42,9 @@ type report struct {
 	Scores            []scoreRow
 	Targets           []targetRow
 	Bands             []targetRow
+	// Runaways is a section of its own; RunawaySeconds the median delay.
+	Runaways       string
+	RunawaySeconds float64
 }
 
 // ruleRow compares a rule with the truth.
@@ -94,7 +98,7 @@ type targetRow struct {
 }
 
 // newReport works everything out.
-func newReport(cfg *Config, runs []*run) *report {
+func newReport(cfg *Config, runs []*run, guards *runaway.Result) *report {
 	base := cfg.organisation()
 	r := &report{
 		Version: base.Version, Hash: base.Hash(), Seeds: cfg.Seeds, People: base.People, Weeks: base.Weeks,
@@ -119,6 +123,12 @@ func newReport(cfg *Config, runs []*run) *report {
 		r.Adoption = append(r.Adoption, verdictsOf(played, targetAdoption, s.Prevalence))
 		r.Excess = append(r.Excess, excessOf(played, s.Prevalence))
 		r.Removing = append(r.Removing, removingRow{s.Prevalence, savedBy(played).Removing})
+	}
+	if len(guards.Seeds) > 0 {
+		r.Runaways = guards.Markdown()
+		if medians := guards.Medians(); len(medians) > 0 {
+			r.RunawaySeconds = medians[(len(medians)-1)/2].Seconds()
+		}
 	}
 	r.judge()
 	return r

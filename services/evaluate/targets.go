@@ -51,6 +51,9 @@ func (r *report) judge() {
 			aim("excess share, lower bound above 0"+at, "≤ 5 %", percents(e.Above), e.Above.Value <= .05)
 		}
 	}
+	if r.Runaways != "" {
+		aim("an agent that runs away is told, event time, median over companies", "≤ 300 s", number(r.RunawaySeconds, 0)+" s", r.RunawaySeconds <= 300)
+	}
 	for _, s := range r.Scores {
 		aim("coverage of the 90 % interval of final scores, "+s.Window, ".85–.95", est(s.Covered, 3), s.Covered.Value >= .85 && s.Covered.Value <= .95)
 	}
