@@ -283,7 +283,7 @@ func (r *report) calibrate(runs []*run) {
 func render(r *report) (string, error) {
 	t, err := template.New("report").Funcs(template.FuncMap{
 		"est": est, "three": func(x float64) string { return number(x, 3) }, "two": func(x float64) string { return number(x, 2) },
-		"one": func(x float64) string { return number(x, 1) }, "percent": func(x float64) string { return number(100*x, 0) + " %" },
+		"one": func(x float64) string { return number(x, 1) }, "percent": percent,
 		"quantile": quantile, "levels": func() []float64 { return chanceLevels[:] }, "yes": func(b bool) string {
 			if b {
 				return "yes"
@@ -304,15 +304,26 @@ func render(r *report) (string, error) {
 // number writes x with some decimals, – where it is none.
 func number(x float64, decimals int) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return "–"
+		return unknown
 	}
 	return strconv.FormatFloat(x, 'f', decimals, 64)
 }
 
+// percent writes a share.
+func percent(x float64) string {
+	if s := number(100*x, 0); s != unknown {
+		return s + " %"
+	}
+	return unknown
+}
+
+// unknown is written where there is no number.
+const unknown = "–"
+
 // est writes an estimate with its interval.
 func est(e estimate, decimals int) string {
 	if !e.Known {
-		return "–"
+		return unknown
 	}
 	return number(e.Value, decimals) + " (" + number(e.Lo, decimals) + "–" + number(e.Hi, decimals) + ")"
 }
