@@ -190,7 +190,7 @@ func (r *report) tactics(ours []*outcome) {
 		weeks, gone := delays(ours, of)
 		family := families[name]
 		if family == "" {
-			family = "–"
+			family = unknown
 		}
 		r.Tactics = append(r.Tactics, tacticRow{
 			Tactic: name, Family: family, All: recall(ours, of), Low: between(0, 2), Mid: between(2, 4), High: between(4, 100),

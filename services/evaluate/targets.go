@@ -92,7 +92,7 @@ func order(aKnown, bKnown bool, a, b float64) int {
 // percents writes a share of seeds with its count.
 func percents(e estimate) string {
 	if !e.Known || math.IsNaN(e.Value) {
-		return "–"
+		return unknown
 	}
 	return fmt.Sprintf("%.0f %% (%.0f of %.0f)", 100*e.Value, e.Num, e.Den)
 }
