@@ -43,7 +43,7 @@ func (f *Fold) emitGroups(midnight int64, out *machine.Outputs) {
 // emitTenantGroups states the group sizes of a tenant and week, by team.
 func (f *Fold) emitTenantGroups(t *tenant, week int64, last bool, out *machine.Outputs) {
 	spends := t.teamSpends(week)
-	reasons := f.judge(spends, week)
+	reasons := f.judge(spends, t.credited(spends, week), week)
 	for i, spend := range spends {
 		next := group{
 			week: week, people: spend.people, reason: reasons[i],
@@ -168,17 +168,45 @@ func (t *tenant) teamSpends(week int64) []spend {
 	return spends
 }
 
+// credited counts the teams that had outcomes in a week and, without people who
+// used anything, no spend: their outcomes are merged with what is not published.
+func (t *tenant) credited(spends []spend, week int64) (n int) {
+	for _, s := range t.scopes {
+		if s.kind != kindTeam || s.name == "" || !s.outcomesIn(week) {
+			continue
+		}
+		if !slices.ContainsFunc(spends, func(x spend) bool { return x.scope == s }) {
+			n++
+		}
+	}
+	return n
+}
+
+// outcomesIn reports whether a team had outcomes in a week, by their time or by
+// the day of their objects.
+func (s *scope) outcomesIn(week int64) bool {
+	for _, day := range s.days.Range(week, week+window.Week) {
+		if day.OutcomesProvisional != 0 || day.OutcomesFinal != 0 || day.OutcomesReverted != 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.crews, func(c *crew) bool {
+		return slices.ContainsFunc(c.outcomes, func(o outcome) bool { return o.day >= week && o.day < week+window.Week })
+	})
+}
+
 // judge decides for each team of a week whether it may be published. What is
-// not is merged, and its sum follows from the tenant's total and the published
-// teams: so the merged people must be a group that could itself be published,
-// which one team that could not never is. Until then a team still published joins
-// it: one that was not published in the week before, if there is any, for its own
-// figures of that week would tell it from those it joins; the smallest of them.
-func (f *Fold) judge(spends []spend, week int64) []string {
+// not, and the outcomes of so many credited teams, is merged, and its sum follows
+// from the tenant's total and the published teams: so the merged people must be a
+// group that could itself be published, which one team that could not never is.
+// Until then a team still published joins it: one that was not published in the
+// week before, if there is any, for its own figures of that week would tell it
+// from those it joins; the smallest of them.
+func (f *Fold) judge(spends []spend, credited int, week int64) []string {
 	reasons := make([]string, len(spends))
 	order := make([]int, len(spends))
 	shown := make([]int, len(spends)) // 1: in the week before
-	var rest merged
+	rest := merged{teams: credited}
 	for i := range spends {
 		order[i] = i
 		if spends[i].scope.published(week - window.Week) {

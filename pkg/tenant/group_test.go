@@ -250,3 +250,22 @@ func TestComplementStays(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+// A team with outcomes and nobody who used anything is merged too: alone it would
+// be what the tenant's outcomes lack in those of the published teams.
+func TestOutcomesOfATeamWithoutUsers(t *testing.T) {
+	l := factLog{tb: t}
+	logWeek(&l, monday, evenly("b", 12), evenly("c", 11))
+	at := monday + window.Day + 10*window.Hour
+	l.deed(deed{w: at, t: at, tenant: "acme", subject: "p_lone", team: "quiet", provisional: 1})
+	logWeek(&l, monday+window.Week, evenly("b", 12), evenly("c", 11))
+	l.watermark(monday + 3*window.Week)
+	got := map[string]string{}
+	for _, g := range groups(t, &l) {
+		got[g.Week+" "+g.Team] = g.Reason
+	}
+	want := map[string]string{"2026-W02 b": "", "2026-W02 c": "complementary", "2026-W03 b": "", "2026-W03 c": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
