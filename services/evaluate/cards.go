@@ -128,7 +128,7 @@ type saved struct{ Detecting, Removing, Both estimate }
 func savedBy(runs []*run) saved {
 	var detecting, removing, both []part
 	for _, r := range runs {
-		ours := judge(r, r.Alerts[ruleOurs])
+		ours := judge(r, r.Alerts[ruleOurs], (*episode).hits)
 		stop := math.MaxInt / 2
 		if week := r.losing(targetTokens); week >= 0 {
 			stop = week + 1

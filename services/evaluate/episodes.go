@@ -14,6 +14,12 @@ func (e *episode) hits(a *alert) bool {
 	return a.Person == e.Person && a.From >= e.From && a.From <= e.To+1
 }
 
+// touches reports whether an alert goes on into an episode, which those count as true
+// who published how the cheap rules do.
+func (e *episode) touches(a *alert) bool {
+	return a.Person == e.Person && a.To >= e.From && a.From <= e.To+1
+}
+
 // waste is all that an episode wasted.
 func (e *episode) waste() (sum float64) {
 	for _, w := range e.Wasted {
@@ -48,8 +54,8 @@ type outcome struct {
 	falseAlarms map[int][]alert
 }
 
-// judge compares the alerts of a rule with the truth.
-func judge(r *run, alerts []alert) *outcome {
+// judge compares the alerts of a rule with the truth; hits says which are true.
+func judge(r *run, alerts []alert, hits func(*episode, *alert) bool) *outcome {
 	o := &outcome{
 		run: r, alerts: make([]int, len(r.People)), right: make([]int, len(r.People)), wrong: make([]int, len(r.People)),
 		first: make([]int, len(r.Episodes)), falseAlarms: map[int][]alert{},
@@ -63,7 +69,7 @@ func judge(r *run, alerts []alert) *outcome {
 		o.alerts[a.Person]++
 		right := false
 		for _, i := range byPerson[a.Person] {
-			if !r.Episodes[i].hits(&a) {
+			if !hits(&r.Episodes[i], &a) {
 				continue
 			}
 			right = true
@@ -82,10 +88,10 @@ func judge(r *run, alerts []alert) *outcome {
 }
 
 // judgeAll judges a rule on every run.
-func judgeAll(runs []*run, rule string) []*outcome {
+func judgeAll(runs []*run, rule string, hits func(*episode, *alert) bool) []*outcome {
 	out := make([]*outcome, len(runs))
 	for i, r := range runs {
-		out[i] = judge(r, r.Alerts[rule])
+		out[i] = judge(r, r.Alerts[rule], hits)
 	}
 	return out
 }

@@ -36,7 +36,7 @@ var near = cmpopts.EquateApprox(0, 1e-12)
 
 func TestAlertsAreJudgedByEpisode(t *testing.T) {
 	r := invented()
-	o := judge(r, r.Alerts[ruleOurs])
+	o := judge(r, r.Alerts[ruleOurs], (*episode).hits)
 	if diff := cmp.Diff([]int{2, 0, 0, 0, 0}, o.right); diff != "" {
 		t.Errorf("true alerts by person: %s", diff)
 	}
@@ -48,9 +48,24 @@ func TestAlertsAreJudgedByEpisode(t *testing.T) {
 	}
 }
 
+func TestAlertsThatGoOnTouchEpisodes(t *testing.T) {
+	e := &episode{Person: 1, From: 5, To: 8}
+	f := func(want bool, a alert) {
+		t.Helper()
+		if got := e.touches(&a); got != want {
+			t.Errorf("%+v: %v, want %v", a, got, want)
+		}
+	}
+	f(true, alert{Person: 1, From: 2, To: 5})
+	f(false, alert{Person: 1, From: 2, To: 4})
+	f(true, alert{Person: 1, From: 9, To: 9})
+	f(false, alert{Person: 1, From: 10, To: 12})
+	f(false, alert{Person: 2, From: 5, To: 8})
+}
+
 func TestFiguresOfARule(t *testing.T) {
 	r := invented()
-	o := []*outcome{judge(r, r.Alerts[ruleOurs])}
+	o := []*outcome{judge(r, r.Alerts[ruleOurs], (*episode).hits)}
 	f := func(name string, got estimate, num, den float64) {
 		t.Helper()
 		if diff := cmp.Diff([]float64{num, den, num / den}, []float64{got.Num, got.Den, got.Value}, near); diff != "" {
@@ -78,7 +93,7 @@ func TestFiguresOfARule(t *testing.T) {
 
 func TestGroupsAreComparedWithAllOthers(t *testing.T) {
 	r := invented()
-	o := []*outcome{judge(r, r.Alerts[ruleOurs])}
+	o := []*outcome{judge(r, r.Alerts[ruleOurs], (*episode).hits)}
 	engineers := func(p *person) bool { return p.Role == "engineer" }
 	mine, rest := falseParts(o, engineers), falseParts(o, func(p *person) bool { return !engineers(p) })
 	// 1 in 6+5+10 weeks against 2 in 7+10.

@@ -326,7 +326,7 @@ const windowsLooked = 3
 
 // alert notes an alert with what may have looked like gaming in its windows.
 func (p *player) alert(rule string, person, week int, code string) {
-	a := alert{Person: person, Code: code, From: week}
+	a := alert{Person: person, Code: code, From: week, To: week}
 	for w := max(0, week-windowsLooked+1); w <= min(week, p.run.Weeks-1); w++ {
 		a.Looks |= p.o.Plan(person, w).Looks
 	}

@@ -55,7 +55,7 @@ func TestSmallCompany(t *testing.T) {
 	if honest != 0 || wasted > 1 || wasted < -1 || len(r.Episodes) != 30 {
 		t.Errorf("honest weeks differ by %d, wasted tokens by %.0f; %d episodes, want 30", honest, wasted, len(r.Episodes))
 	}
-	ours := []*outcome{judge(r, r.Alerts[ruleOurs])}
+	ours := []*outcome{judge(r, r.Alerts[ruleOurs], (*episode).hits)}
 	found, precise := recall(ours, naive(2, true)), precision(ours)
 	t.Logf("recall %v of %v, precision %v of %v", found.Num, found.Den, precise.Num, precise.Den)
 	if found.Value < .4 || precise.Value < .7 {

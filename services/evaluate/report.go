@@ -41,7 +41,7 @@ type report struct {
 	Removing          []removingRow
 	Scores            []scoreRow
 	Targets           []targetRow
-	Bands             []targetRow
+	Bands             []bandRow
 	// Runaways is a section of its own; RunawaySeconds the median delay.
 	Runaways       string
 	RunawaySeconds float64
@@ -97,6 +97,9 @@ type targetRow struct {
 	Known           bool
 }
 
+// bandRow says where a cheap rule lies beside what is known of it.
+type bandRow struct{ What, Known, Got, In string }
+
 // newReport works everything out.
 func newReport(cfg *Config, runs []*run, guards *runaway.Result) *report {
 	base := cfg.organisation()
@@ -146,7 +149,7 @@ func (r *report) signals(runs []*run) {
 		{ruleUngated, "mechanisms, one week, nothing checked"},
 		{ruleOurs, "**goodhart**"},
 	} {
-		o := judgeAll(runs, rule.key)
+		o := judgeAll(runs, rule.key, (*episode).hits)
 		outcomes[rule.key] = o
 		weeks, gone := delays(o, naive(0, false))
 		r.Rules = append(r.Rules, ruleRow{
@@ -162,12 +165,13 @@ func (r *report) signals(runs []*run) {
 			r.HonestWeeks += x.People[i].Honest
 		}
 	}
+	r.bands(precision(judgeAll(runs, ruleP95, (*episode).touches)), falseAlarms(judgeAll(runs, ruleSelfZ, (*episode).touches)))
 	ours := outcomes[ruleOurs]
 	r.tactics(ours)
 	r.looks(outcomes)
 	r.groups(runs, ours)
 	r.calibrate(runs)
-	r.Guards = falseAlarms(judgeAll(runs, ruleGuards))
+	r.Guards = falseAlarms(judgeAll(runs, ruleGuards, (*episode).hits))
 	counts := map[string]int{}
 	for _, x := range runs {
 		for name, n := range x.Shared {

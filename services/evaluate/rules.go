@@ -63,7 +63,10 @@ func (p *player) join(rule string, fires func(person, week int) bool) {
 		open := false
 		for w := range p.run.Weeks {
 			yes := fires(i, w)
-			if yes && !open {
+			switch {
+			case yes && open:
+				p.run.Alerts[rule][len(p.run.Alerts[rule])-1].To = w
+			case yes:
 				p.alert(rule, i, w, "")
 			}
 			open = yes

@@ -88,11 +88,12 @@ type episode struct {
 	Wasted []float64
 }
 
-// alert is raised about a person in the window of week From.
+// alert is raised about a person in the window of week From. A cheap rule goes on
+// firing up to week To.
 type alert struct {
-	Person int
-	Code   string
-	From   int
+	Person   int
+	Code     string
+	From, To int
 	// Looks are those of the windows that it rests on.
 	Looks organisation.Look
 }

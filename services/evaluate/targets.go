@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// judge says which of the aims were met, and whether the cheap rules are as bad
-// here as they are known to be: else the organisation is too easy.
+// judge says which of the aims were met.
 func (r *report) judge() {
 	aim := func(what, want, got string, met bool) {
 		r.Targets = append(r.Targets, targetRow{What: what, Want: want, Got: got, Met: met})
@@ -26,14 +25,6 @@ func (r *report) judge() {
 			aim("false alarms of a "+g.what+" by those of all others, lower bound of the worst: "+unfair.Name, "≤ 1.25", number(unfair.Ratio.Lo, 2),
 				unfair.Ratio.Lo <= 1.25)
 		}
-		self, p95 := r.rule(ruleSelfZ), r.rule(ruleP95)
-		band := func(what string, low, high float64, got estimate, decimals int) {
-			r.Bands = append(r.Bands, targetRow{
-				What: what, Want: fmt.Sprintf("%v–%v", low, high), Got: est(got, decimals), Met: got.Value >= low && got.Value <= high,
-			})
-		}
-		band("tokens above p95: precision", .05, .15, p95.Precision, 3)
-		band("own z > 3: false alarms per 1,000", 15, 45, self.FalseAlarms, 1)
 	}
 	for _, v := range r.Tokens {
 		switch v.Prevalence {
@@ -57,6 +48,24 @@ func (r *report) judge() {
 	for _, s := range r.Scores {
 		aim("coverage of the 90 % interval of final scores, "+s.Window, ".85–.95", est(s.Covered, 3), s.Covered.Value >= .85 && s.Covered.Value <= .95)
 	}
+}
+
+// bands compares the cheap rules with what is known of them, as it was published:
+// an alert is true if it goes on into an episode.
+func (r *report) bands(p95, self estimate) {
+	const tooEasy, harder = "**no: too easy, do not trust this page**", "no: harder"
+	row := func(what string, low, high float64, got estimate, decimals int, below, above string) {
+		b := bandRow{What: what, Known: fmt.Sprintf("%v–%v", low, high), Got: est(got, decimals), In: "yes"}
+		switch {
+		case got.Value < low:
+			b.In = below
+		case got.Value > high:
+			b.In = above
+		}
+		r.Bands = append(r.Bands, b)
+	}
+	row("tokens above p95: precision", .05, .15, p95, 3, harder, tooEasy)
+	row("own z > 3: false alarms per 1,000", 15, 45, self, 1, tooEasy, harder)
 }
 
 func (r *report) rule(key string) *ruleRow {
