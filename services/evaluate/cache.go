@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/goodhartlabs/goodhart/pkg/kpi"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
@@ -22,20 +23,31 @@ import (
 // and the behaviour of the folds; an empty path keeps nothing.
 type cache struct{ signals, cards string }
 
-func openCache(ctx context.Context, dir string, base organisation.Config) (cache, error) {
+// openCache opens what the scenarios that are played need of it.
+func openCache(ctx context.Context, cfg *Config, played []scenario) (cache, error) {
 	var c cache
-	if dir == "" {
+	base := cfg.organisation()
+	if cfg.Cache == "" {
 		return c, nil
 	}
+	signals := func(s scenario) bool { return s.Signals }
+	cards := func(s scenario) bool { return !s.Signals }
 	for _, of := range []struct {
 		dir   *string
 		whole bool
-	}{{&c.signals, true}, {&c.cards, false}} {
+		asked bool
+	}{
+		{&c.signals, true, cfg.plays(runaways) || slices.ContainsFunc(played, signals)},
+		{&c.cards, false, slices.ContainsFunc(played, cards)},
+	} {
+		if !of.asked {
+			continue
+		}
 		now, err := behaviour(ctx, of.whole)
 		if err != nil {
 			return c, fmt.Errorf("open cache: %w", err)
 		}
-		*of.dir = filepath.Join(dir, base.Hash()+"-"+now)
+		*of.dir = filepath.Join(cfg.Cache, base.Hash()+"-"+now)
 		if err := os.MkdirAll(*of.dir, 0o755); err != nil { //nolint:gosec // nothing secret
 			return c, fmt.Errorf("open cache: %w", err)
 		}

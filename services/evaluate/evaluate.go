@@ -133,15 +133,15 @@ func (c *Config) plays(name string) bool {
 // playAll returns the runs by scenario and seed, in their order, and what the guards
 // said of agents that run away.
 func playAll(ctx context.Context, cfg *Config, seeds []uint64) ([]*run, *runaway.Result, error) {
-	cache, err := openCache(ctx, cfg.Cache, cfg.organisation())
-	if err != nil {
-		return nil, nil, err
-	}
 	var played []scenario
 	for _, s := range scenarios() {
 		if cfg.plays(s.Name) {
 			played = append(played, s)
 		}
+	}
+	cache, err := openCache(ctx, cfg, played)
+	if err != nil {
+		return nil, nil, err
 	}
 	runs, guards := make([]*run, len(played)*len(seeds)), make([]*runaway.Result, len(seeds))
 	group, ctx := errgroup.WithContext(ctx)
