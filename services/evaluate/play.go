@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -221,14 +222,11 @@ func (p *player) takeScore(body []byte) error {
 	if !p.signals {
 		return nil
 	}
-	var kind struct {
-		Kind      string
-		ScopeKind string `json:"scope_kind"`
-	}
-	if err := json.Unmarshal(body, &kind); err != nil || kind.Kind != score.KindEfficiency || kind.ScopeKind != "team" {
-		return err
+	if !bytes.HasPrefix(body, []byte(`{"kind":"`+score.KindEfficiency+`"`)) {
+		return nil // of what people did there are many more
 	}
 	var r struct {
+		ScopeKind             string `json:"scope_kind"`
 		Scope, Window, Status string
 		Start                 int64 `json:"window_start"`
 		End                   int64 `json:"window_end"`
@@ -240,7 +238,7 @@ func (p *player) takeScore(body []byte) error {
 		return fmt.Errorf("read score: %w", err)
 	}
 	team, known := p.teams[r.Scope]
-	if !known || r.Score == nil || r.Lo == nil || r.Hi == nil || (r.End-p.start)%window.Week != 0 || r.Status != score.StatusFinal {
+	if r.ScopeKind != "team" || !known || r.Score == nil || r.Lo == nil || r.Hi == nil || (r.End-p.start)%window.Week != 0 || r.Status != score.StatusFinal {
 		return nil
 	}
 	from, to := p.week(r.Start), p.week(r.End)
