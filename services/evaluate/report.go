@@ -26,6 +26,7 @@ type report struct {
 	People, Weeks     int
 	Announced, Events int
 	Runs              int
+	Companies         int
 	HonestWeeks       int
 	Episodes          int
 	Rules             []ruleRow
@@ -105,7 +106,7 @@ func newReport(cfg *Config, runs []*run, guards *runaway.Result) *report {
 	base := cfg.organisation()
 	r := &report{
 		Version: base.Version, Hash: base.Hash(), Seeds: cfg.Seeds, People: base.People, Weeks: base.Weeks,
-		Announced: base.AnnouncedWeek, Runs: len(runs),
+		Announced: base.AnnouncedWeek, Runs: len(runs), Companies: companies(cfg),
 	}
 	byName := map[string][]*run{}
 	for _, x := range runs {
@@ -135,6 +136,12 @@ func newReport(cfg *Config, runs []*run, guards *runaway.Result) *report {
 	}
 	r.judge()
 	return r
+}
+
+// companies is how many seeds were played.
+func companies(cfg *Config) int {
+	seeds, _ := parseSeeds(cfg.Seeds) // it was validated
+	return len(seeds)
 }
 
 // signals works out what alerts came to.
