@@ -139,15 +139,16 @@ func (m *Model) Assess(in Inputs) *Assessment {
 		for to < len(in.Blocks) && in.Blocks[to].Unit == u.Name {
 			to++
 		}
-		a.Scores = append(a.Scores, a.score(u, in.Blocks[from:to]))
+		a.Scores = append(a.Scores, a.score(u, in.Blocks[from:to], MinExpected))
 	}
-	a.Whole = a.score(in.Whole, in.Blocks)
+	a.Whole = a.score(in.Whole, in.Blocks, MinExpected)
 	a.compare()
 	return a
 }
 
-// score sums the blocks of a unit and judges them.
-func (a *Assessment) score(u Unit, blocks []Block) Score {
+// score sums the blocks of a unit and judges them, if so many outcomes are
+// expected.
+func (a *Assessment) score(u Unit, blocks []Block, least float64) Score {
 	s := Score{Unit: u.Name}
 	reason := a.sum(&s, blocks)
 	switch {
@@ -165,7 +166,7 @@ func (a *Assessment) score(u Unit, blocks []Block) Score {
 	s.Coverage.Known = s.Coverage.Known && u.LinksKnown && u.Publishable
 	s.ExpectedKnown = s.Reason == ""
 	if s.ExpectedKnown {
-		a.judge(&s)
+		a.judge(&s, least)
 	}
 	return s
 }
@@ -213,10 +214,10 @@ func (a *Assessment) sum(s *Score, blocks []Block) (missing string) {
 }
 
 // judge sets the index if enough is expected.
-func (a *Assessment) judge(s *Score) {
+func (a *Assessment) judge(s *Score, least float64) {
 	s.Count = a.Model.count(s.Credited, s.Expected)
 	s.Posterior = NewPosterior(s.Count, s.ExpectedSD, a.Model.Shapes)
-	if s.Count.Expected < MinExpected || !s.Posterior.valid() {
+	if s.Count.Expected < least || !s.Posterior.valid() {
 		s.Reason = ReasonExpected
 		return
 	}

@@ -35,6 +35,16 @@ type Day struct {
 	People int64
 }
 
+// Add adds o.
+func (d *Day) Add(o *Day) {
+	d.CostNanos += o.CostNanos
+	d.Records += o.Records
+	d.Unpriced += o.Unpriced
+	d.Value.Add(o.Value)
+	d.Linked += o.Linked
+	d.People += o.People
+}
+
 // Series is the days of one role in one unit (a team, a model, a tool). A team of
 // several roles has several. People whose outcomes nothing sees are in none.
 type Series struct {

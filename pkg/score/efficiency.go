@@ -22,7 +22,7 @@ const (
 )
 
 // Efficiency is the score of a scope and window, with the plain figures beside
-// it. It speaks of teams, models, tools and the tenant, never of a person.
+// it. It speaks of teams, models, tools and the tenant; a person's own is Personal.
 type Efficiency struct {
 	// Rolling is what the scope did in the window, as in the record of its kind;
 	// its Status is not used.
@@ -54,16 +54,7 @@ func (e *Efficiency) AppendJSON(dst []byte) []byte {
 	o := record.Open(dst)
 	r.appendTo(&o, KindEfficiency)
 
-	scored := s.Reason == ""
-	o.Number("outcomes_credited", s.Credited, s.ExpectedKnown)
-	o.Number("outcomes_expected", s.Expected, s.ExpectedKnown)
-	o.Number("score", s.Index, scored)
-	o.Number("score_lo", s.Low, scored)
-	o.Number("score_hi", s.High, scored)
-	o.Known("aligned_cost_nanos", s.AlignedNanos, s.ExpectedKnown)
-	nanos(&o, "unit_cost_nanos", s.UnitCost, scored)
-	nanos(&o, "unit_cost_lo_nanos", s.UnitCostLow, scored)
-	nanos(&o, "unit_cost_hi_nanos", s.UnitCostHigh, scored)
+	s.appendTo(&o)
 	o.Value("coverage", s.Coverage.append)
 	o.Value("unpriced_share", Ratio(r.Totals.UnpricedRequests, r.Totals.Records, 1).append)
 	o.Value("unattributed_share", e.Unattributed.append)
@@ -76,6 +67,20 @@ func (e *Efficiency) AppendJSON(dst []byte) []byte {
 	o.String("formula", FormulaEfficiency)
 	o.Uint("config_version", r.ConfigVersion)
 	return o.Close()
+}
+
+// appendTo appends what was achieved, beside what peers achieve.
+func (s *Score) appendTo(o *record.Object) {
+	scored := s.Reason == ""
+	o.Number("outcomes_credited", s.Credited, s.ExpectedKnown)
+	o.Number("outcomes_expected", s.Expected, s.ExpectedKnown)
+	o.Number("score", s.Index, scored)
+	o.Number("score_lo", s.Low, scored)
+	o.Number("score_hi", s.High, scored)
+	o.Known("aligned_cost_nanos", s.AlignedNanos, s.ExpectedKnown)
+	nanos(o, "unit_cost_nanos", s.UnitCost, scored)
+	nanos(o, "unit_cost_lo_nanos", s.UnitCostLow, scored)
+	nanos(o, "unit_cost_hi_nanos", s.UnitCostHigh, scored)
 }
 
 // nanos appends a cost in whole nano-USD, null unless known and in range.

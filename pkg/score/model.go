@@ -102,9 +102,12 @@ func due(blocks []Block, asOf int64) []Due {
 	return out
 }
 
-// shareOf returns the share of a start that is among sorted ones.
+// shareOf returns the share of a start: all, if nothing is known to be due there.
 func shareOf(dues []Due, start int64) float64 {
-	at, _ := slices.BinarySearchFunc(dues, start, func(d Due, start int64) int { return cmp.Compare(d.Start, start) })
+	at, found := slices.BinarySearchFunc(dues, start, func(d Due, start int64) int { return cmp.Compare(d.Start, start) })
+	if !found {
+		return 1
+	}
 	return dues[at].Share
 }
 

@@ -100,6 +100,9 @@ func (c *crew) trim(t int64) {
 	c.outcomes = slices.Delete(c.outcomes, 0, n)
 }
 
+// empty reports whether nothing is known of what it did.
+func (c *crew) empty() bool { return c.days.Len()+len(c.outcomes) == 0 }
+
 // takeCredit books a change of credit on the day of its object. What its author
 // merged alone is worth nothing: nobody else accepted it.
 func (f *Fold) takeCredit(m *goodhartv1.Feature) (reason string) {
@@ -131,7 +134,7 @@ func (f *Fold) takeCredit(m *goodhartv1.Feature) (reason string) {
 	}
 	in.credit(o)
 	if isPerson(m) {
-		t.person(f, m.Subject).member(s).attend(in, c.ObjectDayMs)
+		t.person(f, m.Subject).member(s).attend(in, c.ObjectDayMs).own.credit(o)
 	}
 	return ""
 }
@@ -149,10 +152,14 @@ type attendance struct {
 	crew *crew
 	last int64
 	days uint32
+	// own is what the person did in the crew, for as long as the person's own
+	// efficiency score asks: see tellPeople.
+	own crew
 }
 
-// attend notes that a person worked in a crew of the scope at t.
-func (m *member) attend(c *crew, t int64) {
+// attend notes that a person worked in a crew of the scope at t. The attendance is
+// valid until the next one.
+func (m *member) attend(c *crew, t int64) *attendance {
 	day := window.Floor(t, window.Day) / window.Day
 	var a *attendance
 	for i := range m.attended {
@@ -169,6 +176,8 @@ func (m *member) attend(c *crew, t int64) {
 		a.last = day
 	}
 	a.days |= uint32(uint64(1) << min(a.last-day, 32))
+	a.own.days.At(day * window.Day).people = 1
+	return a
 }
 
 // worked reports whether the person worked in the seven days that end with a day
@@ -220,11 +229,16 @@ func (s *scope) countPeople(start int64) {
 // forgetCrews drops what no score asks for any more.
 func (s *scope) forgetCrews(now int64) {
 	for _, m := range s.members {
-		m.attended = slices.DeleteFunc(m.attended, func(a attendance) bool { return (a.last+32)*window.Day <= now })
+		for i := range m.attended {
+			m.attended[i].own.trim(now - memoryOfPeople)
+		}
+		m.attended = slices.DeleteFunc(m.attended, func(a attendance) bool {
+			return (a.last+32)*window.Day <= now && a.own.empty()
+		})
 	}
 	s.crews = slices.DeleteFunc(s.crews, func(c *crew) bool {
 		c.trim(now - memoryOfDays)
-		return c.days.Len()+len(c.outcomes) == 0
+		return c.empty()
 	})
 	for i := range s.stated {
 		s.stated[i] = slices.DeleteFunc(s.stated[i], func(x statement) bool { return x.end+score.Settling <= now })
@@ -255,7 +269,10 @@ func saveCrew(c *crew) *goodhartv1.CrewState {
 }
 
 func (s *scope) loadCrew(m *goodhartv1.CrewState) {
-	c := s.crew(m.Role)
+	s.crew(m.Role).load(m)
+}
+
+func (c *crew) load(m *goodhartv1.CrewState) {
 	for _, d := range m.Days {
 		*c.days.At(d.StartMs) = workday{cost: d.CostNanos, records: d.Records, unpriced: d.Unpriced, people: d.People}
 	}

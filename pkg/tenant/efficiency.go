@@ -83,6 +83,7 @@ func (a *assessor) window(index int, end int64) {
 		from := model.Assess(*byKind[kind])
 		if kind == kindTeam {
 			a.state(a.t.whole, index, from, &from.Whole)
+			a.tellPeople(w, from)
 		}
 		for i := range from.Scores {
 			a.state(a.t.byName[kind][from.Scores[i].Unit], index, from, &from.Scores[i])

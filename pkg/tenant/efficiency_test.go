@@ -212,7 +212,7 @@ func assessed(tb testing.TB, f *Fold, log []machine.Record) []efficient {
 		var out machine.Outputs
 		f.Step(&log[i], &out)
 		for _, o := range out.Records() {
-			if !bytes.Contains(o.Body(), []byte(`"kind":"efficiency"`)) {
+			if o.Topic == schemas.TopicSelf || !bytes.Contains(o.Body(), []byte(`"kind":"efficiency"`)) {
 				continue
 			}
 			e := efficient{topic: o.Topic, key: string(o.Key), body: string(o.Body())}

@@ -89,6 +89,16 @@ func (f *Fold) emitScore(e *score.Efficiency, out *machine.Outputs) {
 	})
 }
 
+// emitPersonal tells a person the efficiency of their own.
+func (f *Fold) emitPersonal(p *score.Personal, out *machine.Outputs) {
+	f.emit.body = p.AppendJSON(f.emit.body[:0])
+	f.send(out, envelope{
+		eventType: score.TypePersonal, topic: schemas.TopicSelf, key: p.Tenant + "|" + p.Subject,
+		tenant: p.Tenant, object: [3]string{score.KindEfficiency, p.Subject, p.Window},
+		at: p.End,
+	})
+}
+
 // emitSignal emits a revision of a signal: on self.v1 if it concerns a person.
 func (f *Fold) emitSignal(s *signal.Signal, out *machine.Outputs) {
 	f.stats.Signals++

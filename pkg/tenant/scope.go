@@ -199,7 +199,7 @@ func (t *tenant) add(f *Fold, m *goodhartv1.Feature) {
 		}
 		own := p.member(team)
 		own.spend(window.WeekStart(start), &totals)
-		own.attend(in, start)
+		own.attend(in, start).own.spend(start, c)
 	}
 }
 

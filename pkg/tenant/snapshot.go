@@ -112,7 +112,7 @@ func (p *person) save() *goodhartv1.PersonState {
 			LastDay: in.lastDay, Days: uint32(in.days), DaysHi: uint32(in.days >> 32),
 		}
 		for _, a := range in.attended {
-			saved.Attended = append(saved.Attended, &goodhartv1.Attendance{Role: a.crew.role, LastDay: a.last, Days: a.days})
+			saved.Attended = append(saved.Attended, &goodhartv1.Attendance{Role: a.crew.role, LastDay: a.last, Days: a.days, Own: saveCrew(&a.own)})
 		}
 		slices.SortFunc(saved.Attended, func(a, b *goodhartv1.Attendance) int { return strings.Compare(a.Role, b.Role) })
 		for _, x := range in.spent {
@@ -230,7 +230,11 @@ func (t *tenant) loadPerson(f *Fold, state *goodhartv1.PersonState) error {
 		m.lastHour, m.hoursLo, m.hoursHi = saved.LastHour, saved.HoursLo, saved.HoursHi
 		m.lastDay, m.days = saved.LastDay, uint64(saved.DaysHi)<<32|uint64(saved.Days)
 		for _, a := range saved.Attended {
-			m.attended = append(m.attended, attendance{crew: m.scope.crew(a.Role), last: a.LastDay, days: a.Days})
+			attended := attendance{crew: m.scope.crew(a.Role), last: a.LastDay, days: a.Days}
+			if a.Own != nil {
+				attended.own.load(a.Own)
+			}
+			m.attended = append(m.attended, attended)
 		}
 		for _, x := range saved.Spend {
 			m.spent = append(m.spent, spending{week: x.WeekStartMs, cost: x.CostNanos, tokens: x.Tokens})

@@ -130,7 +130,7 @@ func (b *book) owns(tenant, subject, id string) bool {
 	return ok
 }
 
-// sweep forgets what is no longer on the topic.
+// sweep forgets what is no longer on the topic, and figures that nobody sees any more.
 func (b *book) sweep(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -140,7 +140,11 @@ func (b *book) sweep(now time.Time) {
 	b.swept = now
 	for person, records := range b.people {
 		for what, e := range records {
-			if now.Sub(e.told) > b.retains {
+			limit := b.retains
+			if e.kind != signal.KindSelf { // nobody can dispute it later
+				limit = visible
+			}
+			if now.Sub(e.told) > limit {
 				delete(records, what)
 				b.size--
 			}

@@ -110,7 +110,7 @@ func openers() map[string]opener {
 			open:   func(o chsink.Origin, _ int32) chsink.Decoder { return newSignals(o) },
 		},
 		schemas.TopicSelf: {
-			tables: []chsink.Table{tableSelf},
+			tables: []chsink.Table{tableSelf, tablePersonal},
 			open:   func(o chsink.Origin, _ int32) chsink.Decoder { return newSelf(o) },
 		},
 		schemas.TopicKPI: {

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -88,6 +89,13 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 		nil, // a tombstone
 		[]byte(`{"kind":"signal","scope_kind":"team","scope":"platform",`+strings.Replace(common, `"opened_at":1792067696789`, `"opened_at":-5`, 1)+`}`))
 	b.produce(schemas.TopicSelf, 0, []byte(`{"kind":"self","subject":"p_1",`+common+`}`), []byte(`{"kind":"self",`+common+`}`))
+	own := score.Personal{
+		Tenant: "acme", Subject: "p_1", Role: "dev", Window: "28d", Start: moment - 28*86_400_000, End: moment, W: moment, Dispersion: 1.5, ConfigVersion: 4,
+		Score: &score.Score{Credited: 80, Expected: 90, ExpectedKnown: true, Index: 90, Low: 70, High: 110, UnitCost: 7, UnitCostLow: 6, UnitCostHigh: 8, AlignedNanos: 630, Parts: make([]score.Part, 3)},
+	}
+	few := own
+	few.Subject, few.Score = "p_2", &score.Score{Credited: 3, Expected: 4, ExpectedKnown: true, Reason: score.ReasonExpected}
+	b.produce(schemas.TopicSelf, 0, own.AppendJSON(nil), few.AppendJSON(nil), bytes.Replace(few.AppendJSON(nil), []byte(`"subject"`), []byte(`"object"`), 1))
 	b.produce(schemas.TopicKPI, 0,
 		[]byte(`{"kind":"kpi_health","tenant":"acme","target":"t","scope_kind":"tenant","scope":"","iso_week":"2026-W42","week_start":1791763200000,"rev":0,"w":1,
 			"elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"],"formula":"k/1","config_version":1,"compared_from":1791158400000,"compared_to":1792368000000,
@@ -99,9 +107,10 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 	b.until("signals", 1)
 	b.until("signal_evidence", 2)
 	b.until("self", 1)
+	b.until("self_efficiency", 2)
 	b.until("kpi_health", 1)
 	b.until("kpi_checks", 2)
-	b.until("dead", 4)
+	b.until("dead", 5)
 	check := func(want, sql string) {
 		t.Helper()
 		if diff := cmp.Diff(strings.Split(want, "\n"), b.query(sql+" SETTINGS output_format_json_quote_64bit_integers = 0")); diff != "" {
@@ -114,6 +123,14 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 		`{"fact":"f2","value":null,"threshold":null,"n":0,"look_alike_checked":[]}`,
 		"SELECT fact, value, threshold, n, look_alike_checked FROM core.signal_evidence ORDER BY fact")
 	check(`{"subject":"p_1","items":2,"cost_at_stake_nanos":12}`, "SELECT subject, JSONLength(evidence) AS items, cost_at_stake_nanos FROM core.self")
+	check(`{"subject":"p_1","role":"dev","days":28,"weeks":3,"outcomes_credited":80,"outcomes_expected":90,"score":90,"score_lo":70,"score_hi":110,"aligned_cost_nanos":630,`+
+		`"unit_cost_nanos":7,"unit_cost_lo_nanos":6,"unit_cost_hi_nanos":8,"dispersion":1.5,"status":"final","reason":"","config_version":4}`+"\n"+
+		`{"subject":"p_2","role":"dev","days":28,"weeks":0,"outcomes_credited":3,"outcomes_expected":4,"score":null,"score_lo":null,"score_hi":null,"aligned_cost_nanos":0,`+
+		`"unit_cost_nanos":null,"unit_cost_lo_nanos":null,"unit_cost_hi_nanos":null,"dispersion":1.5,"status":"insufficient data","reason":"expected","config_version":4}`,
+		`SELECT subject, role, dateDiff('day', window_start, window_end) AS days, weeks, outcomes_credited, outcomes_expected, score, score_lo, score_hi, aligned_cost_nanos,
+			unit_cost_nanos, unit_cost_lo_nanos, unit_cost_hi_nanos, dispersion, status, reason, config_version FROM core.self_efficiency ORDER BY subject`)
+	// No view that anybody reads has a row or a column of it.
+	check(`{"views":0}`, "SELECT count() AS views FROM system.tables WHERE database = 'goodhart' AND create_table_query LIKE '%core.self%'")
 	check(`{"target":"t","elasticity":0.1,"elasticity_lo":null,"excess_cost_nanos":5,"verdict":"watch","reasons":["a","b"]}`,
 		"SELECT target, elasticity, elasticity_lo, excess_cost_nanos, verdict, reasons FROM core.kpi_health")
 	check(`{"compared_from":"2026-10-05","compared_to":"2026-10-19"}`, "SELECT compared_from, compared_to FROM goodhart.kpi_health")
@@ -122,6 +139,7 @@ func TestSignalsSelfAndCardsBecomeRows(t *testing.T) {
 		"SELECT check_name, place, known, value, n, z, alarm, contribution, reason, verdict FROM goodhart.kpi_checks ORDER BY place")
 	check(`{"topic":"goodhart.kpi.v1","reason":"bad_time","field":"compared_to"}`+"\n"+
 		`{"topic":"goodhart.kpi.v1","reason":"missing","field":"target"}`+"\n"+
+		`{"topic":"goodhart.self.v1","reason":"missing","field":"subject"}`+"\n"+
 		`{"topic":"goodhart.self.v1","reason":"missing","field":"subject"}`+"\n"+
 		`{"topic":"goodhart.signals.v1","reason":"bad_time","field":"opened_at"}`,
 		"SELECT topic, reason, field FROM core.dead ORDER BY topic, reason")

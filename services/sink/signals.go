@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/goodhartlabs/goodhart/pkg/chsink"
+	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 )
 
@@ -148,24 +149,34 @@ func (c *evidenceRows) add(s *signal.Record, f *signal.FactRecord) {
 }
 
 // self decodes goodhart.self.v1: questions to a person, with their evidence as
-// JSON, because nobody may query it.
+// JSON, because nobody may query it, and the efficiency of a person.
 type self struct {
 	silent
 	lifeRows
 	subject, evidence *chsink.String
+	efficiency        *personalRows
 }
 
 func newSelf(o chsink.Origin) *self {
-	d := &self{lifeRows: newLifeRows(tableSelf, o)}
+	d := &self{lifeRows: newLifeRows(tableSelf, o), efficiency: newPersonalRows(o)}
 	d.subject, d.evidence = d.String("subject"), d.String("evidence")
 	return d
 }
 
 // Blocks implements chsink.Decoder.
-func (d *self) Blocks() []*chsink.Block { return []*chsink.Block{d.Block} }
+func (d *self) Blocks() []*chsink.Block { return []*chsink.Block{d.Block, d.efficiency.Block} }
 
 // Decode implements chsink.Decoder.
 func (d *self) Decode(rec *kgo.Record) error {
+	head, err := object[struct {
+		Kind string `json:"kind"`
+	}](rec.Value)
+	if err != nil {
+		return err
+	}
+	if head.Kind == score.KindEfficiency {
+		return d.efficiency.decode(rec.Value)
+	}
 	s, err := object[struct {
 		signal.Record
 

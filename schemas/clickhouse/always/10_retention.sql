@@ -21,6 +21,7 @@ ALTER TABLE core.signal_coverage {{onCluster}} MODIFY TTL week_start + toInterva
 ALTER TABLE core.signals {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.signal_evidence {{onCluster}} MODIFY TTL toDateTime(w) + toIntervalDay({{.Retention.Signals}});
 ALTER TABLE core.self {{onCluster}} MODIFY TTL toDateTime(updated_at) + toIntervalDay({{.Retention.Signals}});
+ALTER TABLE core.self_efficiency {{onCluster}} MODIFY TTL toDateTime(window_end) + toIntervalDay({{.Retention.Signals}});
 
 ALTER TABLE core.usage_minute {{onCluster}} MODIFY TTL minute + toIntervalDay({{.Retention.Minute}});
 ALTER TABLE core.usage_hour {{onCluster}} MODIFY TTL hour + toIntervalDay({{.Retention.Aggregates}});

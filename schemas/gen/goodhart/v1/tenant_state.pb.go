@@ -2733,8 +2733,10 @@ type Attendance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Role  string                 `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	// The latest day since the epoch; bit i of days is the day i before.
-	LastDay       int64  `protobuf:"zigzag64,2,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
-	Days          uint32 `protobuf:"fixed32,3,opt,name=days,proto3" json:"days,omitempty"`
+	LastDay int64  `protobuf:"zigzag64,2,opt,name=last_day,json=lastDay,proto3" json:"last_day,omitempty"`
+	Days    uint32 `protobuf:"fixed32,3,opt,name=days,proto3" json:"days,omitempty"`
+	// What the person did in the role; its role is empty.
+	Own           *CrewState `protobuf:"bytes,4,opt,name=own,proto3" json:"own,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2788,6 +2790,13 @@ func (x *Attendance) GetDays() uint32 {
 		return x.Days
 	}
 	return 0
+}
+
+func (x *Attendance) GetOwn() *CrewState {
+	if x != nil {
+		return x.Own
+	}
+	return nil
 }
 
 // PersonSpend is what one person spent in a team in one ISO week.
@@ -3095,12 +3104,13 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\x04days\x18\x06 \x01(\aR\x04days\x12.\n" +
 	"\x05spend\x18\a \x03(\v2\x18.goodhart.v1.PersonSpendR\x05spend\x12\x17\n" +
 	"\adays_hi\x18\b \x01(\aR\x06daysHi\x123\n" +
-	"\battended\x18\t \x03(\v2\x17.goodhart.v1.AttendanceR\battended\"O\n" +
+	"\battended\x18\t \x03(\v2\x17.goodhart.v1.AttendanceR\battended\"y\n" +
 	"\n" +
 	"Attendance\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x19\n" +
 	"\blast_day\x18\x02 \x01(\x12R\alastDay\x12\x12\n" +
-	"\x04days\x18\x03 \x01(\aR\x04days\"h\n" +
+	"\x04days\x18\x03 \x01(\aR\x04days\x12(\n" +
+	"\x03own\x18\x04 \x01(\v2\x16.goodhart.v1.CrewStateR\x03own\"h\n" +
 	"\vPersonSpend\x12\"\n" +
 	"\rweek_start_ms\x18\x01 \x01(\x03R\vweekStartMs\x12\x1d\n" +
 	"\n" +
@@ -3209,11 +3219,12 @@ var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	31, // 37: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
 	33, // 38: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
 	32, // 39: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	23, // 40: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
