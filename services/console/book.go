@@ -155,9 +155,9 @@ func (b *book) sweep(now time.Time) {
 	}
 }
 
-// count is how many records of how many people are held.
-func (b *book) count() (records, people int) {
+// count is how many records are held.
+func (b *book) count() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.size, len(b.people)
+	return b.size
 }

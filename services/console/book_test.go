@@ -25,7 +25,7 @@ func TestFiguresAreKeptForAWeek(t *testing.T) {
 		held  int
 	}{{visible, 2}, {visible + sweeps, 1}, {b.retains, 1}, {b.retains + sweeps, 0}} {
 		b.sweep(told.Add(c.after))
-		if held, _ := b.count(); held != c.held {
+		if held := b.count(); held != c.held {
 			t.Errorf("after %s %d are held, want %d", c.after, held, c.held)
 		}
 	}

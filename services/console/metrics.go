@@ -24,7 +24,7 @@ func newMetrics(reg prometheus.Registerer, b *book) *metrics {
 	reg.MustRegister(m.requests, m.seconds, m.bad,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "goodhart_console_records", Help: "Records that concern somebody, held in memory.",
-		}, func() float64 { records, _ := b.count(); return float64(records) }),
+		}, func() float64 { return float64(b.count()) }),
 	)
 	return m
 }
