@@ -156,7 +156,7 @@ func (a *assessor) state(s *scope, index int, from *score.Assessment, what *scor
 	f.stats.Efficiencies++
 	e.Rolling.Rev, e.Rolling.W, e.Rolling.ConfigVersion = next, f.w, a.t.config.GetVersion()
 	if f.observer.Efficiency != nil {
-		f.observer.Efficiency(&e, from)
+		f.observer.Efficiency(&e, from, a.ledgers.series)
 	}
 	f.emitScore(&e, a.out)
 }

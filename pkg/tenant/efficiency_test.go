@@ -413,7 +413,7 @@ func TestEfficiencyIsCorrectedUntilItIsFinal(t *testing.T) {
 	final, corrected, seen := 0, 0, map[string]bool{}
 	f := New(small())
 	explained := 0
-	f.Observe(Observer{Efficiency: func(e *score.Efficiency, from *score.Assessment) {
+	f.Observe(Observer{Efficiency: func(e *score.Efficiency, from *score.Assessment, _ []score.Series) {
 		explained++
 		if e.Score != &from.Whole && !slices.ContainsFunc(from.Scores, func(s score.Score) bool { return s.Unit == e.Score.Unit }) {
 			t.Errorf("%s %s: not of its assessment", e.Rolling.ScopeKind, e.Rolling.Scope)

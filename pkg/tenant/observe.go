@@ -12,8 +12,10 @@ import (
 // Observe. A nil func is not called.
 type Observer struct {
 	// Efficiency sees each efficiency score, and the assessment that it comes
-	// from: that of all scopes of its kind in its window.
-	Efficiency func(e *score.Efficiency, from *score.Assessment)
+	// from: that of all scopes of its kind in its window. The days are those that
+	// the blocks of the window are made of: of every team, by role, as the
+	// configuration in force values them.
+	Efficiency func(e *score.Efficiency, from *score.Assessment, days []score.Series)
 	// Week is called twice for each week that is judged: before, without a result,
 	// and after. The state is what the signals remember at that time.
 	Week func(in *signal.Input, state *signal.State, result *signal.Result)

@@ -33,6 +33,7 @@ type bed struct {
 	client *kgo.Client
 	counts kschema.Counts
 	seq    []uint64 // next to each partition of features.v1
+	unsent []*kgo.Record
 	stop   func()
 }
 
@@ -79,8 +80,8 @@ func (b *bed) restart() {
 	b.fold()
 }
 
-// say puts a feature into the log; one without a tenant is a watermark, to every
-// partition.
+// say puts a feature into the log, with the next watermark; one without a tenant is
+// a watermark, to every partition.
 func (b *bed) say(w int64, m *goodhartv1.Feature) {
 	b.Helper()
 	to := []int32{schemas.Partition([]byte(m.Tenant), b.counts.Features)}
@@ -91,10 +92,15 @@ func (b *bed) say(w int64, m *goodhartv1.Feature) {
 		m.W, m.P, m.Seq = w, 0, b.seq[p]
 		b.seq[p]++
 		value := stamp(m)
-		if err := b.client.ProduceSync(b.Context(), &kgo.Record{Topic: schemas.TopicFeatures, Partition: p, Key: []byte(m.Tenant), Value: value}).FirstErr(); err != nil {
-			b.Fatal(err)
-		}
+		b.unsent = append(b.unsent, &kgo.Record{Topic: schemas.TopicFeatures, Partition: p, Key: []byte(m.Tenant), Value: value})
 	}
+	if m.Tenant != "" {
+		return
+	}
+	if err := b.client.ProduceSync(b.Context(), b.unsent...).FirstErr(); err != nil {
+		b.Fatal(err)
+	}
+	b.unsent = nil
 }
 
 // stamp encodes a feature with all three fields of its stamp, zero or not.

@@ -38,12 +38,19 @@ type statement struct {
 	// Of a score.
 	Window string `json:"window"`
 	End    int64  `json:"window_end"`
+
+	// Of a group size.
+	Team        string `json:"team"`
+	Week        int64  `json:"week_start"`
+	Publishable bool   `json:"publishable"`
 }
 
 // said is a record on its topic.
 type said struct {
 	*kgo.Record
 	statement
+	// shown is of the teams of the tenant, where the record is a score.
+	shown groups
 }
 
 // finder finds the record that is asked about.
@@ -139,13 +146,21 @@ func (f *finder) score(ctx context.Context) (*said, error) {
 	}
 	end := day.UnixMilli() + window.Day
 	var found *said
+	shown := groups{}
 	err = f.read(ctx, schemas.TopicScores, -1, func(rec *kgo.Record) error {
-		if header(rec, "ce_type") != score.TypeEfficiency {
+		kind := header(rec, "ce_type")
+		if kind != score.TypeEfficiency && kind != score.TypeGroupSize {
 			return nil
 		}
-		s := said{Record: rec}
+		s := said{Record: rec, shown: shown}
 		if err := json.Unmarshal(rec.Value, &s.statement); err != nil {
 			return fmt.Errorf("%s/%d at offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+		}
+		if kind == score.TypeGroupSize {
+			if s.Tenant == f.cfg.Tenant {
+				shown[teamWeek{s.Team, s.Week}] = s.Publishable
+			}
+			return nil
 		}
 		if s.Tenant == f.cfg.Tenant && s.ScopeKind == score.ScopeTeam && s.Scope == f.cfg.Team && s.Window == f.cfg.Window && s.End == end &&
 			(f.cfg.Rev < 0 || s.Rev == f.cfg.Rev) && (found == nil || s.Rev >= found.Rev) {

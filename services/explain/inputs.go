@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/tenant"
 	"github.com/goodhartlabs/goodhart/pkg/window"
@@ -19,6 +18,8 @@ const weeksShown = 11
 // is of the one that the record is about; of a group there are sums alone.
 type inputs struct {
 	said *said
+	// minimumGroup is k of the rules.
+	minimumGroup int
 	// weeks of the subject, oldest first.
 	weeks []*goodhartv1.Week
 	// before is what was remembered when the week was judged.
@@ -63,20 +64,9 @@ type guardCrossing struct {
 	Guard   *goodhartv1.Guard
 }
 
-// scored is what a score rests on.
-type scored struct {
-	Score     score.Score
-	Curves    []score.Curve
-	MeanWorth float64
-	ModelDue  []score.Due
-	Due       []score.Due
-	Shapes    []score.Shape
-	End, AsOf int64
-	Units     int
-	Status    string
+func newInputs(s *said, minimumGroup int) *inputs {
+	return &inputs{said: s, minimumGroup: minimumGroup}
 }
-
-func newInputs(s *said) *inputs { return &inputs{said: s} }
 
 func (in *inputs) observer() tenant.Observer {
 	return tenant.Observer{Week: in.week, Crossing: in.crossing, Efficiency: in.efficiency}
@@ -207,20 +197,4 @@ func (in *inputs) crossing(c *signal.Crossing, s *signal.Signal) {
 		return
 	}
 	in.crossings = append(in.crossings, guardCrossing{Rev: s.Rev, At: c.At, Status: s.Status, Version: s.ConfigVersion, Guard: c.Guard})
-}
-
-func (in *inputs) efficiency(e *score.Efficiency, from *score.Assessment) {
-	r := &e.Rolling
-	if r.Tenant != in.said.Tenant || r.ScopeKind != in.said.ScopeKind || r.Scope != in.said.Scope || r.Window != in.said.Window ||
-		r.End != in.said.End || int64(r.Rev) != in.said.Rev {
-		return
-	}
-	said := *e.Score
-	if said.Reason == score.ReasonSize { // what a hidden team did is not told here either
-		said = score.Score{Unit: said.Unit, Reason: said.Reason}
-	}
-	in.score = &scored{
-		Score: said, Curves: from.Model.Curves, MeanWorth: from.Model.MeanWorth, ModelDue: from.Model.Due, Due: from.Due,
-		Shapes: from.Model.Shapes, End: from.Inputs.End, AsOf: from.Inputs.AsOf, Units: len(from.Inputs.Units), Status: e.Status(),
-	}
 }

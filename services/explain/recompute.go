@@ -48,7 +48,7 @@ func recompute(ctx context.Context, cfg Config, cl *kgo.Client, layout kschema.L
 	}
 	e := &explanation{
 		said: s, topic: schemas.TopicFeatures, part: schemas.Partition([]byte(s.Tenant), layout.Partitions(schemas.TopicFeatures)),
-		inputs: newInputs(s),
+		inputs: newInputs(s, cfg.Rules.MinimumGroup),
 	}
 	var declared *goodhartv1.Config
 	for _, c := range configs {

@@ -62,8 +62,8 @@ func TestScores(t *testing.T) {
 		if p.Scope != "web" != strings.Contains(out, "    reason "+score.ReasonSize) {
 			t.Errorf("%s is hidden: %v\n%s", p.Scope, p.Scope == "web", out)
 		}
-		if p.Scope != "web" && strings.Contains(out, "aligned_nanos") {
-			t.Errorf("%s: parts are shown\n%s", p.Scope, out)
+		if shown := strings.Contains(out, "\n  parts\n") || strings.Contains(out, "block unit "+p.Scope) || strings.Contains(out, "- unit "+p.Scope+", start"); shown != (p.Scope == "web" && p.Window == "7d") {
+			t.Errorf("%s %s: parts are shown: %v\n%s", p.Scope, p.Window, shown, out)
 		}
 	}
 	if explained["web"] == 0 || explained["tiny"] == 0 {
