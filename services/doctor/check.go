@@ -82,6 +82,7 @@ func everyCheck() []check {
 		{"groups", "processor.md", onBroker, checkGroups},
 		{"intents", "sink.md", onBroker, checkIntents},
 		{"dead-letters", "dead.md", onBroker, checkDeadLetters},
+		{"purposes", "console.md", onBroker, checkPurposes},
 		{"clickhouse", "chserve.md", onNothing, checkClickHouse},
 		{"schema", "migrate.md", onClickHouse, checkSchema},
 		{"dedup-windows", "sink.md", onClickHouse, checkWindows},

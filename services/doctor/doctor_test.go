@@ -30,7 +30,7 @@ func TestHealthy(t *testing.T) {
 			seen[f.Check] = true
 		}
 		var names []string
-		for _, name := range strings.Fields(`broker broker-settings topics topic-settings groups intents dead-letters clickhouse schema
+		for _, name := range strings.Fields(`broker broker-settings topics topic-settings groups intents dead-letters purposes clickhouse schema
 			dedup-windows parts insert-settings ticks watermarks broker-clock clickhouse-clock clickhouse-disks local-disks collector-files`) {
 			if !seen[name] {
 				names = append(names, name)

@@ -16,6 +16,9 @@ import (
 // ErrConflict means that somebody else was writing to the log.
 var ErrConflict = errors.New("purpose: somebody else was writing to the log: nothing was recorded, run it again")
 
+// ErrBroken means that somebody has cut, changed or written to the log.
+var ErrBroken = errors.New("the log grants nothing until it is mended")
+
 // hangs is how long a transaction may stay open whose run died.
 const hangs = 10 * time.Second
 
@@ -125,24 +128,42 @@ func write(ctx context.Context, k kafka.Config, cfg Config, keyFile string, next
 
 // load reads the log from its first record and verifies all of it.
 func load(ctx context.Context, cl *kgo.Client, k kafka.Config, p *people) (*chain, error) {
+	c := newChain(p)
+	return c, read(ctx, cl, k, c.add)
+}
+
+// Intact reads the log and verifies what takes no key: that it begins with its
+// first record, and that each names the one before it. It returns how many there
+// are; a log of which that is not true is ErrBroken.
+func Intact(ctx context.Context, cl *kgo.Client, k kafka.Config) (int64, error) {
+	n, last := int64(0), ""
+	err := read(ctx, cl, k, func(value []byte) error {
+		_, err := decode(value, n, last)
+		n, last = n+1, hash(value)
+		return err
+	})
+	return n, err
+}
+
+// read hands on every value of the log, until one is not one of the log's.
+func read(ctx context.Context, cl *kgo.Client, k kafka.Config, add func(value []byte) error) error {
 	spans, err := kafka.Spans(ctx, cl, schemas.TopicPurpose, time.Time{})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := newChain(p)
 	for _, s := range spans {
 		if s.From > 0 || s.Partition != 0 {
-			return nil, fmt.Errorf("purpose: %s/%d begins at offset %d: the log has been cut, and grants nothing", s.Topic, s.Partition, s.From)
+			return fmt.Errorf("purpose: %s/%d begins at offset %d: the log has been cut: %w", s.Topic, s.Partition, s.From, ErrBroken)
 		}
 		err := s.Read(ctx, k.Options(), func(rec *kgo.Record) error {
-			if err := c.add(rec.Value); err != nil {
-				return fmt.Errorf("purpose: the record at %s/%d offset %d is not one of the log's: %w; the log grants nothing until it is mended", s.Topic, s.Partition, rec.Offset, err)
+			if err := add(rec.Value); err != nil {
+				return fmt.Errorf("purpose: the record at %s/%d offset %d is not one of the log's: %w; %w", s.Topic, s.Partition, rec.Offset, err, ErrBroken)
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }

@@ -167,15 +167,29 @@ type state struct {
 
 func newChain(p *people) *chain { return &chain{people: p, purposes: map[string]*state{}} }
 
+// decode reads a value that comes after so many others, the last with a hash.
+func decode(value []byte, before int64, last string) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(value, &e); err != nil {
+		return e, fmt.Errorf("decode: %w", err)
+	}
+	if e.Seq != before+1 || e.Prev != last {
+		return e, errors.New("it does not follow the record before it")
+	}
+	return e, nil
+}
+
+func hash(value []byte) string {
+	sum := sha256.Sum256(value)
+	return hex.EncodeToString(sum[:])
+}
+
 // add takes the next value of the topic. An error means that the log is not to be
 // trusted.
 func (c *chain) add(value []byte) error {
-	var e Entry
-	if err := json.Unmarshal(value, &e); err != nil {
-		return fmt.Errorf("decode: %w", err)
-	}
-	if e.Seq != int64(len(c.entries))+1 || e.Prev != c.last {
-		return errors.New("it does not follow the record before it")
+	e, err := decode(value, int64(len(c.entries)), c.last)
+	if err != nil {
+		return err
 	}
 	signature, err := hex.DecodeString(e.Signature)
 	if err != nil || !c.people.signed(e.Role, e.content(), signature) {
@@ -228,8 +242,7 @@ func (c *chain) follows(e *Entry) error {
 }
 
 func (c *chain) take(e Entry, value []byte) {
-	sum := sha256.Sum256(value)
-	c.last = hex.EncodeToString(sum[:])
+	c.last = hash(value)
 	c.entries = append(c.entries, e)
 	switch e.Kind {
 	case Requested:
