@@ -13,11 +13,14 @@ const statistics = int(goodhartv1.Statistic_STATISTIC_REQUESTS) + 1
 // baselineWeeks is how many active weeks a baseline rests on at most.
 const baselineWeeks = 10
 
+// rings are those of all statistics.
+type rings [statistics]ring
+
 // ring holds the values of a statistic in the last active weeks, in millionths,
 // oldest first.
 type ring struct {
 	values [baselineWeeks]int32
-	n      int
+	n      uint8
 }
 
 func (r *ring) add(v int64) {
@@ -107,6 +110,9 @@ func ratio(a, b int64) (int64, bool) {
 func (h *Habit) learn(k *goodhartv1.Week) {
 	if k.Requests == 0 {
 		return // not an active week
+	}
+	if h.rings == nil {
+		h.rings = new(rings)
 	}
 	for s := 1; s < statistics; s++ {
 		if v, ok := statistic(goodhartv1.Statistic(s), k); ok {

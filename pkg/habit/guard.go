@@ -47,9 +47,11 @@ var watch = [...]struct {
 type guards struct {
 	now    [len(watch)]pane
 	usual  [len(watch)]octaves // values of active panes
-	alarms [len(watch)]alarm
+	alarms *alarms             // nil before the first crossing
 	open   int
 }
+
+type alarms [len(watch)]alarm
 
 // pane is the newest pane of a guard.
 type pane struct{ start, value, threshold int64 }
@@ -94,8 +96,8 @@ func (gs *guards) few(i int) bool {
 // turn begins a pane. The one before becomes part of what is usual, unless it is
 // not.
 func (gs *guards) turn(i int, start int64) {
-	p, a := &gs.now[i], &gs.alarms[i]
-	if p.value > 0 && (!a.open || p.start-a.opened > newUsual) {
+	p := &gs.now[i]
+	if p.value > 0 && (gs.open == 0 || !gs.alarms[i].open || p.start-gs.alarms[i].opened > newUsual) {
 		gs.usual[i].add(p.value)
 	}
 	*p = pane{start: start, threshold: gs.threshold(i)}
@@ -103,6 +105,9 @@ func (gs *guards) turn(i int, start int64) {
 
 // cross notes a crossing, and states the first.
 func (gs *guards) cross(i int, u *Use, out []*goodhartv1.Guard) []*goodhartv1.Guard {
+	if gs.alarms == nil {
+		gs.alarms = new(alarms)
+	}
 	p, a := &gs.now[i], &gs.alarms[i]
 	a.crossed = p.start + watch[i].width
 	if a.open {
@@ -166,6 +171,9 @@ func (gs *guards) next() int64 {
 
 // end appends the guards whose rate has been usual for long enough.
 func (gs *guards) end(due int64, out []*goodhartv1.Guard) []*goodhartv1.Guard {
+	if gs.open == 0 {
+		return out
+	}
 	for i := range gs.alarms {
 		a := &gs.alarms[i]
 		if !a.open || a.crossed+calmFor > due {
@@ -183,7 +191,10 @@ func (gs *guards) end(due int64, out []*goodhartv1.Guard) []*goodhartv1.Guard {
 func (gs *guards) save() []*goodhartv1.HabitGuard {
 	var saved []*goodhartv1.HabitGuard
 	for i, p := range gs.now {
-		a := gs.alarms[i]
+		var a alarm
+		if gs.alarms != nil {
+			a = gs.alarms[i]
+		}
 		saved = append(saved, &goodhartv1.HabitGuard{
 			Metric: watch[i].metric, PaneMs: watch[i].width, PaneStartMs: p.start, Value: p.value, Threshold: p.threshold,
 			Panes: gs.usual[i].save(), Open: a.open, OpenedMs: a.opened, CrossedMs: a.crossed,
@@ -197,6 +208,12 @@ func (gs *guards) load(saved []*goodhartv1.HabitGuard) {
 	for i, g := range saved {
 		gs.now[i] = pane{start: g.PaneStartMs, value: g.Value, threshold: g.Threshold}
 		gs.usual[i] = loadOctaves(g.Panes)
+		if g.CrossedMs == 0 {
+			continue
+		}
+		if gs.alarms == nil {
+			gs.alarms = new(alarms)
+		}
 		gs.alarms[i] = alarm{open: g.Open, opened: g.OpenedMs, crossed: g.CrossedMs}
 		if g.Open {
 			gs.open++

@@ -58,7 +58,7 @@ type Habit struct {
 	own      week // and of the only week that most subjects have
 	guards   guards
 	before   favourites
-	rings    [statistics]ring
+	rings    *rings // nil before the first active week is stated
 }
 
 // Warm reads one number of each piece of memory that a record needs, all at once:
@@ -194,6 +194,8 @@ func (h *Habit) Next() int64 {
 // Fire does what is due at a time: it appends the weeks that are to be stated and
 // the guards that have ended, and reports whether the subject is to be forgotten.
 // The weeks hold until something is added to the habit.
+//
+// Release lets go of them.
 func (h *Habit) Fire(due int64, weeks []*goodhartv1.Week, ended []*goodhartv1.Guard) ([]*goodhartv1.Week, []*goodhartv1.Guard, bool) {
 	for len(h.weeks) > 0 {
 		at := slices.IndexFunc(h.weeks, func(k *week) bool { return k.due <= due })
@@ -207,4 +209,11 @@ func (h *Habit) Fire(due int64, weeks []*goodhartv1.Week, ended []*goodhartv1.Gu
 	}
 	ended = h.guards.end(due, ended)
 	return weeks, ended, len(h.weeks) == 0 && h.guards.next() == math.MaxInt64 && h.last+forget <= due
+}
+
+// Release lets go of the weeks that Fire stated.
+func (h *Habit) Release() {
+	if !slices.Contains(h.weeks, &h.own) {
+		h.own = week{}
+	}
 }

@@ -28,14 +28,15 @@ const (
 // pairs remembers the pairs of the last days. An entry is 25 bits of the hash and
 // 7 bits of the day; the set is the other 7 bits of the hash.
 //
-// Few subjects fill all sets, so that these have one place at first and twice as
-// many when one is full, up to pairWays: what is remembered is the same.
+// Few subjects fill all sets, so that these lie one behind the other and take the
+// room of what they hold.
 type pairs struct {
-	sets []uint32 // pairSets times ways, in each the newest first; nil before the first
-	ways int
+	entries []uint32 // set by set, in each the newest first; nil before the first
+	// held is how many entries each set has, up to pairWays: four bits a set.
+	held [pairSets / 16]uint64
 	last struct {
-		pair uint32
 		ms   int64
+		pair uint32
 		runs uint32 // times in a row
 	}
 	failed bool // the request before
@@ -70,70 +71,77 @@ func (p *pairs) add(k *week, u *Use) {
 
 // seen reports whether a pair came within seven days before, and remembers it.
 func (p *pairs) seen(hash uint32, t int64) bool {
-	if p.sets == nil {
-		p.widen(1)
-	}
 	day := uint32(window.Floor(t, window.Day)/window.Day) % 128
-	set := p.set(hash % pairSets)
-	entry := hash&^127 | day
-	for i, e := range set {
+	i, entry := hash%pairSets, hash&^127|day
+	from, n := p.bounds(i)
+	set := p.entries[from : from+n]
+	for j, e := range set {
 		if e&^127 != entry&^127 || e == 0 {
 			continue
 		}
 		seen := (day-e&127)%128 <= repeatWithin
-		copy(set[1:i+1], set[:i])
+		copy(set[1:j+1], set[:j])
 		set[0] = entry
 		return seen
 	}
-	if set[p.ways-1] != 0 && p.ways < pairWays {
-		p.widen(2 * p.ways)
-		set = p.set(hash % pairSets)
+	if n == pairWays {
+		copy(set[1:], set)
+		set[0] = entry
+		return false
 	}
-	copy(set[1:], set)
-	set[0] = entry
+	if had := len(p.entries); had == cap(p.entries) {
+		p.entries = append(make([]uint32, 0, min(pairSets*pairWays, had+had/4+16)), p.entries...)
+	}
+	p.entries = slices.Insert(p.entries, from, entry)
+	p.held[i/16] += 1 << (i % 16 * 4)
 	return false
 }
 
-func (p *pairs) set(i uint32) []uint32 { return p.sets[int(i)*p.ways : (int(i)+1)*p.ways] }
-
-// widen gives the sets more places.
-func (p *pairs) widen(ways int) {
-	old := *p
-	p.sets, p.ways = make([]uint32, pairSets*ways), ways
-	for i := range uint32(pairSets) {
-		if old.sets != nil {
-			copy(p.set(i), old.set(i))
-		}
+// bounds returns where a set begins and how many entries it has.
+func (p *pairs) bounds(i uint32) (from, n int) {
+	const (
+		low  = 0x0f0f0f0f0f0f0f0f // the lower four bits of each byte
+		wide = 0x00ff00ff00ff00ff // the lower eight bits of each 16
+	)
+	var sum uint64 // bytes of up to 128, the sets before
+	for _, w := range p.held[:i/16] {
+		sum += w&low + w>>4&low
 	}
+	w, at := p.held[i/16], i%16*4
+	before := w & (1<<at - 1)
+	sum += before&low + before>>4&low
+	sum = sum&wide + sum>>8&wide
+	return int(sum * 0x0001000100010001 >> 48), int(w >> at & 15)
 }
 
 // save returns sets of pairWays places.
 func (p *pairs) save() []uint32 {
-	if p.sets == nil {
+	if p.entries == nil {
 		return nil
 	}
 	saved := make([]uint32, pairSets*pairWays)
 	for i := range uint32(pairSets) {
-		copy(saved[i*pairWays:], p.set(i))
+		from, n := p.bounds(i)
+		copy(saved[i*pairWays:], p.entries[from:from+n])
 	}
 	return saved
 }
 
-// load takes over what was saved, in as few places as hold it.
+// load takes over what was saved.
 func (p *pairs) load(saved []uint32) {
 	if len(saved) == 0 {
 		return
 	}
-	ways := 1
-	for at, entry := range saved {
-		for entry != 0 && at%pairWays >= ways {
-			ways *= 2
+	p.entries = []uint32{}
+	for i := range pairSets {
+		set := saved[i*pairWays : (i+1)*pairWays]
+		for len(set) > 0 && set[len(set)-1] == 0 {
+			set = set[:len(set)-1]
 		}
+		p.entries = append(p.entries, set...)
+		p.held[i/16] |= uint64(len(set)) << (i % 16 * 4)
 	}
-	p.widen(ways)
-	for i := range uint32(pairSets) {
-		copy(p.set(i), saved[i*pairWays:])
-	}
+	p.entries = slices.Clip(p.entries)
 }
 
 // repeat counts a pair that came again. When there are too many the rarest gives

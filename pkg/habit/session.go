@@ -20,15 +20,15 @@ const (
 type session struct {
 	id         uint64
 	last       int64
-	turns      uint32
 	sequence   uint64
 	cost       int64
-	child      bool
-	sinkKnown  bool
-	sink       bool
 	sinkMs     int64
 	longOutput int64 // time of the last output, if it was long
 	prompt     int64 // tokens of the prompt that waits for an answer, plus one
+	turns      uint32
+	child      bool
+	sinkKnown  bool
+	sink       bool
 }
 
 // session returns the session of an id, the most recent one from now on.

@@ -22,8 +22,12 @@ func (h *Habit) Save() *goodhartv1.Habit {
 	for _, s := range h.sessions {
 		m.Sessions = append(m.Sessions, s.save())
 	}
-	for i := range h.rings {
-		m.Rings = append(m.Rings, &goodhartv1.HabitRing{Values: h.rings[i].values[:h.rings[i].n]})
+	for i := range statistics {
+		ring := &goodhartv1.HabitRing{}
+		if h.rings != nil {
+			ring.Values = h.rings[i].values[:h.rings[i].n]
+		}
+		m.Rings = append(m.Rings, ring)
 	}
 	m.Pairs = h.pairs.save()
 	m.Guards = h.guards.save()
@@ -31,14 +35,15 @@ func (h *Habit) Save() *goodhartv1.Habit {
 }
 
 func (k *week) save() *goodhartv1.HabitWeek {
+	hours := k.hours.all()
 	m := &goodhartv1.HabitWeek{
 		Sums: k.sums, DueMs: k.due,
 		Teams: k.teams.save(), Tools: k.tools.save(), ToolVersions: k.toolVersions.save(),
 		Models: k.models.save(), Repositories: k.repositories.save(),
-		HourRequests: k.requestsByHour[:],
+		HourRequests: hours[:],
 	}
 	for _, g := range k.gaps {
-		m.Gaps = append(m.Gaps, &goodhartv1.HabitGaps{LastMs: g.last, Gaps: g.n, Sum: g.sum, Squares: g.squares})
+		m.Gaps = append(m.Gaps, &goodhartv1.HabitGaps{LastMs: g.last, Gaps: int64(g.n), Sum: int64(g.sum), Squares: g.squares})
 	}
 	for _, p := range k.phases {
 		m.Phases = append(m.Phases, p.cos, p.sin)
@@ -82,7 +87,13 @@ func (h *Habit) Load(m *goodhartv1.Habit) error {
 		})
 	}
 	for i, r := range m.Rings {
-		h.rings[i].n = copy(h.rings[i].values[:], r.Values)
+		if len(r.Values) == 0 {
+			continue
+		}
+		if h.rings == nil {
+			h.rings = new(rings)
+		}
+		h.rings[i].n = uint8(copy(h.rings[i].values[:], r.Values))
 	}
 	h.pairs.load(m.Pairs)
 	h.guards.load(m.Guards)
@@ -103,9 +114,9 @@ func (k *week) load(m *goodhartv1.HabitWeek) error {
 	k.layDays()
 	k.teams, k.tools, k.toolVersions = loadTally(m.Teams), loadTally(m.Tools), loadTally(m.ToolVersions)
 	k.models, k.repositories = loadTally(m.Models), loadTally(m.Repositories)
-	copy(k.requestsByHour[:], m.HourRequests)
+	k.hours = loadHourly(m.HourRequests)
 	for i, g := range m.Gaps {
-		k.gaps[i] = gaps{g.LastMs, g.Gaps, g.Sum, g.Squares}
+		k.gaps[i] = gaps{last: g.LastMs, squares: g.Squares, n: uint32(g.Gaps), sum: uint32(g.Sum)}
 	}
 	for i := range k.phases {
 		k.phases[i] = phase{m.Phases[2*i], m.Phases[2*i+1]}

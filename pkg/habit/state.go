@@ -21,14 +21,13 @@ func (h *Habit) state(k *week) *goodhartv1.Week {
 	s.RepositoryChanged = changed(h.before.repository, s.Repository)
 	s.Repeats = top(s.Repeats)
 	k.stateTiming()
-	for i, name := range k.models.names {
-		m := k.models.at(i)
-		s.Models = append(s.Models, &goodhartv1.ModelUse{Model: name, Requests: m.requests, Tokens: m.tokens, CostNanos: m.costNano})
+	for m := range k.models.all() {
+		s.Models = append(s.Models, &goodhartv1.ModelUse{Model: m.name, Requests: m.requests, Tokens: m.tokens, CostNanos: m.costNano})
 	}
 	slices.SortFunc(s.Models, func(a, b *goodhartv1.ModelUse) int {
 		return cmp.Or(cmp.Compare(b.Tokens, a.Tokens), cmp.Compare(a.Model, b.Model))
 	})
-	for i := 1; i < statistics; i++ {
+	for i := 1; h.rings != nil && i < statistics; i++ {
 		if r := &h.rings[i]; r.n > 0 {
 			s.Baselines = append(s.Baselines, r.baseline(i))
 		}

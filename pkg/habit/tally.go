@@ -1,6 +1,8 @@
 package habit
 
 import (
+	"iter"
+
 	"github.com/cespare/xxhash/v2"
 
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -16,12 +18,11 @@ const maxNames = 8
 type tally struct {
 	first share
 	rest  []share
-	// names of first and rest, in order.
-	names []string
 }
 
 // share is what one name makes up.
 type share struct {
+	name                       string
 	hash                       uint64
 	requests, tokens, costNano int64
 }
@@ -35,20 +36,19 @@ func (t *tally) of(name []byte) *share {
 	if t.first.hash == hash {
 		return &t.first
 	}
+	if t.first.name == "" {
+		t.first = share{name: string(name), hash: hash}
+		return &t.first
+	}
 	for i := range t.rest {
 		if t.rest[i].hash == hash {
 			return &t.rest[i]
 		}
 	}
-	if len(t.names) == maxNames {
+	if 1+len(t.rest) == maxNames {
 		return nil
 	}
-	t.names = append(t.names, string(name))
-	if len(t.names) == 1 {
-		t.first.hash = hash
-		return &t.first
-	}
-	t.rest = append(t.rest, share{hash: hash})
+	t.rest = append(t.rest, share{name: string(name), hash: hash})
 	return &t.rest[len(t.rest)-1]
 }
 
@@ -59,12 +59,18 @@ func (t *tally) add(name []byte) {
 	}
 }
 
-// at is the share of the i-th name.
-func (t *tally) at(i int) *share {
-	if i == 0 {
-		return &t.first
+// all yields the shares of all names in order of first appearance.
+func (t *tally) all() iter.Seq[*share] {
+	return func(yield func(*share) bool) {
+		if t.first.name == "" || !yield(&t.first) {
+			return
+		}
+		for i := range t.rest {
+			if !yield(&t.rest[i]) {
+				return
+			}
+		}
 	}
-	return &t.rest[i-1]
 }
 
 // most is the name with most requests, the first in byte order of several; empty
@@ -72,9 +78,9 @@ func (t *tally) at(i int) *share {
 func (t *tally) most() string {
 	best := ""
 	var requests int64
-	for i, name := range t.names {
-		if n := t.at(i).requests; n > requests || n == requests && n > 0 && name < best {
-			best, requests = name, n
+	for s := range t.all() {
+		if n := s.requests; n > requests || n == requests && n > 0 && s.name < best {
+			best, requests = s.name, n
 		}
 	}
 	return best
@@ -82,9 +88,8 @@ func (t *tally) most() string {
 
 func (t *tally) save() []*goodhartv1.HabitCount {
 	var saved []*goodhartv1.HabitCount
-	for i, name := range t.names {
-		s := t.at(i)
-		saved = append(saved, &goodhartv1.HabitCount{Name: name, Requests: s.requests, Tokens: s.tokens, CostNanos: s.costNano})
+	for s := range t.all() {
+		saved = append(saved, &goodhartv1.HabitCount{Name: s.name, Requests: s.requests, Tokens: s.tokens, CostNanos: s.costNano})
 	}
 	return saved
 }

@@ -8,7 +8,12 @@ import (
 
 // gaps are the gaps between the requests of a day. Time is in tenths of a second,
 // so that the squares of a busy week fit.
-type gaps struct{ last, n, sum, squares int64 }
+type gaps struct {
+	last, squares int64
+	// n is of a day, and sum no more than the ends of a week's first and last day lie
+	// apart, whatever the offset.
+	n, sum uint32
+}
 
 const tenth = 100 // ms
 
@@ -17,7 +22,7 @@ func (g *gaps) add(t int64) {
 	if g.last != 0 && t >= g.last {
 		gap := (t - g.last) / tenth
 		g.n++
-		g.sum += gap
+		g.sum += uint32(gap)
 		g.squares += gap * gap
 	}
 	g.last = max(g.last, t)
@@ -90,12 +95,13 @@ func (k *week) stateTiming() {
 		}
 	}
 	s.Hours = make([]byte, hours/8)
+	requests := k.hours.all()
 	var gap, activeDays int64
 	for day := range days {
 		longest, run, active := 0, 0, false
 		for hour := range 24 {
 			at := day*24 + hour
-			n := k.requestsByHour[at]
+			n := requests[at]
 			s.PeakHourRequests = max(s.PeakHourRequests, int64(n))
 			if n == 0 {
 				run++

@@ -23,9 +23,9 @@ type week struct {
 
 	teams, tools, toolVersions, models, repositories tally
 
-	phases         [periods]phase
-	gaps           [days]gaps
-	requestsByHour [hours]uint32
+	phases [periods]phase
+	gaps   [days]gaps
+	hours  hourly
 }
 
 // begin makes an unused week begin.
@@ -78,7 +78,7 @@ func (k *week) add(u *Use) {
 	if !u.Request {
 		return
 	}
-	k.requestsByHour[hour]++
+	k.hours.add(hour)
 	k.dayRequests[day]++
 	s.Requests++
 	if u.Failed {

@@ -75,6 +75,7 @@ func (f *Fold) turn(s *subject, due int64, out *machine.Outputs) {
 		out.Emit(schemas.TopicFeatures, machine.ByKey, f.key, due, m)
 		m.Week = nil
 	}
+	s.habit.Release()
 	f.emitGuards(s, ended, due, out)
 	if over {
 		s.known, s.habit = false, habit.Habit{}
