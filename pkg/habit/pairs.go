@@ -1,11 +1,9 @@
 package habit
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
-	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
 // A pair is the hash of (new turn, target). Only both together make a repetition:
@@ -19,10 +17,6 @@ const (
 	// retryWithin and retryRuns: so many of the same in a row, so soon, are retries.
 	retryWithin = 15 * window.Minute
 	retryRuns   = 3
-	// maxRepeats is how many of the pairs of a week are counted, and topRepeats how
-	// many are stated.
-	maxRepeats = 8
-	topRepeats = 3
 )
 
 // pairs remembers the pairs of the last days. An entry is 25 bits of the hash and
@@ -65,7 +59,7 @@ func (p *pairs) add(k *week, u *Use) {
 		s.RepeatedRequests++
 		s.RepeatedTokens += u.tokens()
 		s.RepeatedCostNanos += u.CostNanos
-		repeat(s, hash, u.TimeMs)
+		k.repeat(hash, u.TimeMs)
 	}
 }
 
@@ -142,36 +136,4 @@ func (p *pairs) load(saved []uint32) {
 		p.held[i/16] |= uint64(len(set)) << (i % 16 * 4)
 	}
 	p.entries = slices.Clip(p.entries)
-}
-
-// repeat counts a pair that came again. When there are too many the rarest gives
-// way, so that those with most remain.
-func repeat(s *goodhartv1.Week, hash uint32, t int64) {
-	for _, r := range s.Repeats {
-		if r.Hash == hash {
-			r.Count++
-			r.LastMs = max(r.LastMs, t)
-			return
-		}
-	}
-	fresh := &goodhartv1.Repeat{Hash: hash, Count: 1, FirstMs: t, LastMs: t}
-	if len(s.Repeats) < maxRepeats {
-		s.Repeats = append(s.Repeats, fresh)
-		return
-	}
-	rarest := 0
-	for i, r := range s.Repeats {
-		if r.Count < s.Repeats[rarest].Count {
-			rarest = i
-		}
-	}
-	s.Repeats[rarest] = fresh
-}
-
-// top leaves the pairs that were repeated most.
-func top(repeats []*goodhartv1.Repeat) []*goodhartv1.Repeat {
-	slices.SortFunc(repeats, func(a, b *goodhartv1.Repeat) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Hash, b.Hash))
-	})
-	return repeats[:min(topRepeats, len(repeats))]
 }

@@ -36,6 +36,7 @@ func (h *Habit) Save() *goodhartv1.Habit {
 
 func (k *week) save() *goodhartv1.HabitWeek {
 	hours := k.hours.all()
+	k.sums.Repeats = k.repeats.save()
 	m := &goodhartv1.HabitWeek{
 		Sums: k.sums, DueMs: k.due,
 		Teams: k.teams.save(), Tools: k.tools.save(), ToolVersions: k.toolVersions.save(),
@@ -112,6 +113,7 @@ func (k *week) load(m *goodhartv1.HabitWeek) error {
 	copy(k.dayCost[:], s.DayCostNanos)
 	copy(k.dayOutcomes[:], s.DayOutcomes)
 	k.layDays()
+	k.repeats, s.Repeats = loadRepeats(s.Repeats), nil
 	k.teams, k.tools, k.toolVersions = loadTally(m.Teams), loadTally(m.Tools), loadTally(m.ToolVersions)
 	k.models, k.repositories = loadTally(m.Models), loadTally(m.Repositories)
 	k.hours = loadHourly(m.HourRequests)

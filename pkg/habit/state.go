@@ -19,7 +19,7 @@ func (h *Habit) state(k *week) *goodhartv1.Week {
 	s.ToolVersionChanged = changed(h.before.toolVersion, s.ToolVersion)
 	s.ModelChanged = changed(h.before.model, s.Model)
 	s.RepositoryChanged = changed(h.before.repository, s.Repository)
-	s.Repeats = top(s.Repeats)
+	s.Repeats = top(k.repeats.save())
 	k.stateTiming()
 	for m := range k.models.all() {
 		s.Models = append(s.Models, &goodhartv1.ModelUse{Model: m.name, Requests: m.requests, Tokens: m.tokens, CostNanos: m.costNano})

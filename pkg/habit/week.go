@@ -26,6 +26,8 @@ type week struct {
 	phases [periods]phase
 	gaps   [days]gaps
 	hours  hourly
+
+	repeats *repeats // nil before the first
 }
 
 // begin makes an unused week begin.
