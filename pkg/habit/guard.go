@@ -46,9 +46,9 @@ var watch = [...]struct {
 // together.
 type guards struct {
 	now    [len(watch)]pane
-	usual  [len(watch)]octaves // values of active panes
-	alarms *alarms             // nil before the first crossing
 	open   int
+	alarms *alarms             // nil before the first crossing
+	usual  [len(watch)]octaves // values of active panes
 }
 
 type alarms [len(watch)]alarm

@@ -36,6 +36,9 @@ func (o *overlap) add(s *goodhartv1.Week, end, duration int64) {
 	if len(kept) == maxEnds {
 		kept = append(kept[:0], kept[1:]...)
 	}
+	if len(kept) < len(o.few) {
+		kept = append(o.few[:0], kept...)
+	}
 	o.ends = append(kept, end)
 	s.MostConcurrent = max(s.MostConcurrent, min(at, maxEnds))
 }

@@ -121,6 +121,9 @@ func (h *Habit) endSessions(t int64) {
 				h.endSession(&s)
 				return true
 			})
+			if len(h.sessions) <= len(h.pair) { // the others may have lain elsewhere
+				h.sessions = append(h.pair[:0], h.sessions...)
+			}
 			return
 		}
 	}

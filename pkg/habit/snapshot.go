@@ -80,6 +80,7 @@ func (h *Habit) Load(m *goodhartv1.Habit) error {
 		}
 		h.weeks = append(h.weeks, k)
 	}
+	h.sessions = h.pair[:0]
 	for _, s := range m.Sessions {
 		h.sessions = append(h.sessions, session{
 			id: s.Id, last: s.LastMs, turns: s.Turns, sequence: s.Sequence, cost: s.CostNanos, child: s.Child,
