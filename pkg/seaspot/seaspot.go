@@ -130,12 +130,10 @@ func (d *Detector) remember(residual, score float64) {
 
 // fit estimates the tail above the 99th percentile of the residuals, by moments.
 func (d *Detector) fit() {
-	sorted := slices.Clone(d.Residuals)
-	slices.Sort(sorted)
-	at := len(sorted) - 1 - len(sorted)/100
-	d.Threshold = float64(sorted[at])
+	top := largest(d.Residuals, len(d.Residuals)/100+1)
+	d.Threshold = float64(top[0])
 	var sum, square, n float64
-	for _, r := range sorted[at+1:] {
+	for _, r := range top[1:] {
 		excess := float64(r) - d.Threshold
 		sum += excess
 		square += float64(excess * excess)
@@ -153,4 +151,21 @@ func (d *Detector) fit() {
 		d.Shape = min(max(0.5*(1-float64(mean*mean)/variance), 0), 0.5)
 	}
 	d.Scale = mean * (1 - d.Shape)
+}
+
+// largest returns the n largest values, ascending: few of many, so that sorting
+// all of them would cost the most of a fit.
+func largest(values []float32, n int) []float32 {
+	top := make([]float32, 0, n+1)
+	for _, v := range values {
+		if len(top) == n && v <= top[0] {
+			continue
+		}
+		at, _ := slices.BinarySearch(top, v)
+		top = slices.Insert(top, at, v)
+		if len(top) > n {
+			top = slices.Delete(top, 0, 1)
+		}
+	}
+	return top
 }

@@ -202,10 +202,7 @@ func guardCases(metric goodhartv1.GuardMetric) map[string]func(*testing.T) {
 
 func surgeCases() map[string]func(*testing.T) {
 	raise := func(change func(*Point)) (Signal, bool) {
-		p := &Point{
-			Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Metric: policy.Tokens, Start: guardStart, At: guardStart + quarter,
-			Value: 90, Usual: 10, Score: 5, N: 400, Policy: nothing(), Publishable: true,
-		}
+		p := surgePoint(0, 5, 900)
 		change(p)
 		var s State
 		return s.Surge(p)
@@ -225,7 +222,7 @@ func surgeCases() map[string]func(*testing.T) {
 				t.Errorf("%+v", got)
 			}
 		},
-		"minimum sample": silent(func(p *Point) { p.N = 99 }),
+		"minimum sample": silent(func(p *Point) { p.N = 1343 }),
 		"unknown":        silent(func(p *Point) { p.N, p.Score = 0, 0 }),
 		"gate":           silent(func(p *Point) { p.Publishable = false }),
 		"a declared release, migration or incident": func(t *testing.T) {
@@ -239,7 +236,8 @@ func surgeCases() map[string]func(*testing.T) {
 				t.Errorf("%+v", got)
 			}
 		},
-		"the time of day":     silent(func(p *Point) { p.Usual = 90 }),
-		"a rise that goes on": silent(func(p *Point) { p.Score = 0 }),
+		"what is told of already": TestSurgesOfOneIncident,
+		"the time of day":         silent(func(p *Point) { p.Usual = 900 }),
+		"a rise that goes on":     silent(func(p *Point) { p.Score = 0 }),
 	}
 }

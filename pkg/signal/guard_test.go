@@ -208,48 +208,147 @@ func TestGuardAmongTheWeeks(t *testing.T) {
 // A series that leaves its daily pattern upwards is asked about once, and is over
 // after a calm hour.
 func TestSurge(t *testing.T) {
-	point := func(k int64, score, value float64) *Point {
-		return &Point{
-			Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Metric: policy.Cost, Start: guardStart + k*quarter,
-			Value: value, Usual: 10e9, Score: score, N: 400, At: guardStart + (k+1)*quarter, Policy: nothing(), Publishable: true,
-		}
-	}
 	var s State
-	for _, quiet := range []*Point{
-		point(0, 2.85, 90e9), point(0, 9, 1e9),
-		func() *Point { p := point(0, 9, 90e9); p.Publishable = false; return p }(),
-		func() *Point { p := point(0, 9, 90e9); p.N = 99; return p }(),
+	for name, change := range map[string]func(*Point){
+		"in no tail":       func(p *Point) { p.Score = 2.85 },
+		"less than usual":  func(p *Point) { p.Requests = 1 },
+		"not four times":   func(p *Point) { p.Usual = 226 },
+		"not 200 more":     func(p *Point) { p.Requests, p.Usual = 219, 20 },
+		"too small a team": func(p *Point) { p.Publishable = false },
+		"too early":        func(p *Point) { p.N = 1343 },
 	} {
-		if got, ok := s.Surge(quiet); ok {
-			t.Errorf("%+v", got)
+		p := surgePoint(0, 9, 900)
+		change(p)
+		if got, ok := s.Surge(p); ok {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	opened, ok := s.Surge(point(1, 2.86, 90e9))
+	opened, ok := s.Surge(surgePoint(1, 2.86, 900))
 	if !ok || opened.Code != "R3" || opened.Status != Opened || opened.Team != "t0" || opened.Severity != Critical ||
-		!opened.CostKnown || opened.CostNanos != 80e9 || opened.Private() {
+		!opened.CostKnown || opened.CostNanos != 7e9 || opened.Private() {
 		t.Fatalf("%+v", opened)
 	}
-	if _, ok := s.Surge(point(2, 0, 90e9)); ok {
+	if _, ok := s.Surge(surgePoint(2, 0, 900)); ok {
 		t.Error("said again without being new")
 	}
-	more, ok := s.Surge(point(3, 4, 190e9))
+	more, ok := s.Surge(surgePoint(3, 4, 1900))
 	if !ok || more.Status != Updated || more.ID != opened.ID {
 		t.Errorf("%+v", more.Standing)
 	}
-	for k := int64(4); k < 7; k++ {
-		if _, ok := s.Surge(point(k, 0, 10e9)); ok {
+	for k := int64(4); k < 9; k++ { // it goes on with half of it
+		if _, ok := s.Surge(surgePoint(k, 0, 120)); ok {
 			t.Errorf("quarter %d", k)
 		}
 	}
-	over, ok := s.Surge(point(7, 0, 10e9))
-	if !ok || over.Status != Resolved || over.ID != opened.ID {
+	for k := int64(9); k < 12; k++ {
+		if _, ok := s.Surge(surgePoint(k, 0, 119)); ok {
+			t.Errorf("quarter %d", k)
+		}
+	}
+	over, ok := s.Surge(surgePoint(12, 0, 10))
+	if !ok || over.Status != Resolved || over.ID != opened.ID || over.Severity != Critical {
 		t.Errorf("%+v", over.Standing)
 	}
-	declared := point(40, 5, 90e9)
+	declared := surgePoint(40, 5, 900)
 	declared.Policy = inForce(t, policy.Policy{Teams: []policy.Team{{ID: "t0", Size: 12}}, Context: []policy.Context{{
 		Kind: policy.Migration, Scope: policy.ScopeTeam, Name: "t0", From: policy.Day(firstWeek), To: policy.Day(firstWeek + window.Day),
 	}}})
 	if got, ok := s.Surge(declared); !ok || got.Severity != Warning || got.ID == opened.ID {
 		t.Errorf("%+v", got.Standing)
+	}
+}
+
+func surgePoint(k int64, score, requests float64) *Point {
+	return &Point{
+		Tenant: "acme", Kind: ScopeTeam, Scope: "t0", Start: guardStart + k*quarter, Requests: requests, Usual: 20, Score: score, N: 2000,
+		CostNanos: 7e9, CostKnown: true, At: guardStart + (k+1)*quarter, Policy: nothing(), Publishable: true,
+	}
+}
+
+// What does not end is how things are after a day.
+func TestSurgeThatStays(t *testing.T) {
+	var s State
+	if _, ok := s.Surge(surgePoint(0, 5, 900)); !ok {
+		t.Fatal("not opened")
+	}
+	for k := int64(1); ; k++ {
+		got, ok := s.Surge(surgePoint(k, 0, 900))
+		if !ok && k < 200 {
+			continue
+		}
+		if k != 96+3 || got.Status != Resolved {
+			t.Errorf("after %d quarters: %+v", k, got.Standing)
+		}
+		return
+	}
+}
+
+// What a team that may not be shown did is not stated, by its end neither.
+func TestSurgeOfAHiddenTeam(t *testing.T) {
+	var s State
+	opened, _ := s.Surge(surgePoint(0, 5, 900))
+	for k := int64(1); k <= 4; k++ {
+		p := surgePoint(k, 9, 987)
+		p.Publishable = false
+		got, ok := s.Surge(p)
+		if k < 4 {
+			if ok {
+				t.Errorf("%+v", got)
+			}
+			continue
+		}
+		if !ok || got.Status != Resolved || got.ID != opened.ID {
+			t.Fatalf("%+v", got)
+		}
+		if body := string(got.AppendJSON(nil)); strings.Contains(body, "987") || strings.Contains(body, `"fact":"requests"`) {
+			t.Error(body)
+		}
+	}
+}
+
+// One incident pages once: the guard of a service or the surge of a part makes
+// what else is seen of it less urgent. Who is asked alone does not show in it.
+func TestSurgesOfOneIncident(t *testing.T) {
+	severity := func(s *State, kind, scope string) Severity {
+		t.Helper()
+		p := surgePoint(2, 5, 900)
+		p.Kind, p.Scope = kind, scope
+		got, ok := s.Surge(p)
+		if !ok {
+			t.Fatalf("%s %s: nothing", kind, scope)
+		}
+		return got.Severity
+	}
+	var s State
+	for _, x := range []struct {
+		kind, scope string
+		want        Severity
+	}{{ScopeTeam, "t0", Critical}, {ScopeTeam, "t1", Critical}, {ScopeTool, "x", Warning}, {ScopeTenant, "", Warning}} {
+		if got := severity(&s, x.kind, x.scope); got != x.want {
+			t.Errorf("%s %s: %s", x.kind, x.scope, got)
+		}
+	}
+	guarded := func(who string) *State {
+		var s State
+		c := crossing(who, requestsMetric, window.Minute, 0, false)
+		c.Guard.Team = "t0"
+		if _, ok := s.Cross(c); !ok {
+			t.Fatal("no guard")
+		}
+		return &s
+	}
+	for _, x := range []struct {
+		who, kind, scope string
+		want             Severity
+	}{
+		{"s_ci", ScopeTeam, "t0", Warning},
+		{"s_ci", ScopeTeam, "t1", Critical},
+		{"s_ci", ScopeTool, "x", Warning},
+		{"p_1", ScopeTeam, "t0", Critical},
+		{"p_1", ScopeTool, "x", Critical},
+	} {
+		if got := severity(guarded(x.who), x.kind, x.scope); got != x.want {
+			t.Errorf("%s, %s %s: %s", x.who, x.kind, x.scope, got)
+		}
 	}
 }

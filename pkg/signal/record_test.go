@@ -82,8 +82,14 @@ func everything(t *testing.T) []Signal {
 		}
 	}
 	var s State
-	x, _ := s.Surge(&Point{Tenant: "acme", Kind: ScopeTenant, Metric: policy.Tokens, Start: guardStart, Value: 9, Usual: 1, Score: 5, N: 400, Policy: nothing(), Publishable: true})
-	return append(all, x)
+	for k, requests := range []float64{900, 1, 1, 1, 1} {
+		p := surgePoint(int64(k), 5, requests)
+		p.Kind, p.Scope = ScopeTenant, ""
+		if x, ok := s.Surge(p); ok {
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 func TestRecords(t *testing.T) {

@@ -27,6 +27,7 @@ type told struct {
 	Scope     string `json:"scope"`
 	ID        string `json:"signal_id"`
 	Rev       uint32 `json:"rev"`
+	W         int64  `json:"w"`
 	Code      string `json:"code"`
 	Severity  string `json:"severity"`
 	Status    string `json:"status"`

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
+	"github.com/goodhartlabs/goodhart/pkg/seaspot"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
@@ -21,20 +22,25 @@ type schedule struct {
 	dirty int
 }
 
-// daily is the schedule of group sizes, of judging and of forgetting.
+// daily is the schedule of group sizes, of judging, of choosing what is watched and
+// of forgetting.
 const daily = "daily"
 
 // newSchedules returns the schedules of a fold that has seen nothing.
 func newSchedules(windows []window.Window, cfg Config) []schedule {
-	schedules := make([]schedule, 0, len(windows)+1)
+	schedules := make([]schedule, 0, len(windows)+2)
 	longest := max(memory, int64(cfg.PanelWeeks)*window.Week+judged, memoryOfDays)
 	for _, w := range windows {
 		schedules = append(schedules, schedule{name: w.Name, slide: w.Slide, reach: w.Size, next: math.MinInt64})
 		longest = max(longest, w.Keep())
 	}
-	// Two days more than anything is kept, so that everything is forgotten in
-	// the end.
-	return append(schedules, schedule{name: daily, slide: window.Day, reach: longest + 2*window.Day, next: math.MinInt64})
+	return append(schedules,
+		// Two days more than anything is kept, so that everything is forgotten in
+		// the end.
+		schedule{name: daily, slide: window.Day, reach: longest + 2*window.Day, next: math.MinInt64},
+		// Until nothing is watched any more.
+		schedule{name: quarterly, slide: seaspot.Width, reach: window.Week, next: math.MinInt64},
+	)
 }
 
 // advance passes every slide that lies before the watermark.
@@ -57,7 +63,8 @@ func (f *Fold) advance(out *machine.Outputs) {
 }
 
 // pass does what is due at one slide: first the corrections, which have earlier
-// ends, then the windows that end there, then the day's work.
+// ends, then the windows that end there, then the day's work and that of the
+// quarter of an hour.
 func (f *Fold) pass(slide int64, out *machine.Outputs) {
 	f.emitCorrections(slide, out)
 	for i := range f.windows {
@@ -69,7 +76,13 @@ func (f *Fold) pass(slide int64, out *machine.Outputs) {
 		f.emitGroups(slide, out)
 		f.emitEfficiency(slide, out)
 		f.judgeWeeks(slide, out)
+		for _, t := range f.order {
+			t.enrol(slide)
+		}
 		f.forget(slide)
+	}
+	if f.schedules[len(f.windows)+1].next == slide {
+		f.watch(slide, out)
 	}
 	for i := range f.schedules {
 		if s := &f.schedules[i]; s.next == slide {
@@ -160,7 +173,7 @@ func (s *scope) idle() bool {
 			return false
 		}
 	}
-	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups)+len(s.crews) == 0
+	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups)+len(s.crews) == 0 && s.rate == nil
 }
 
 // stale reports whether no window can show a membership any more.

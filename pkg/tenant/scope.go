@@ -7,6 +7,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/seaspot"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
@@ -56,6 +57,8 @@ type tenant struct {
 	// learned is what the scores compare with, sorted by end.
 	since   int64
 	learned []*learned
+	// watched is how many scopes have a rate.
+	watched int
 }
 
 // scope is what a tenant, a team, a model or a tool did. A team without a name
@@ -73,6 +76,9 @@ type scope struct {
 	// efficiency scores of each window that may still be corrected.
 	crews  []*crew
 	stated [][]statement
+	// rate is what is usual in the requests by the quarter of an hour, nil unless it
+	// is watched.
+	rate *seaspot.Detector
 	// index is the place in tenant.scopes while a snapshot is written.
 	index uint32
 }
@@ -82,7 +88,7 @@ type keep struct{ minute, hour, day, longest int64 }
 
 // keepFor returns how long panes serve the given windows.
 func keepFor(windows []window.Window) keep {
-	var k keep
+	k := keep{minute: 2 * seaspot.Width, day: window.Week + window.Day} // for the rates
 	for _, w := range windows {
 		switch w.Pane {
 		case window.Minute:
@@ -93,9 +99,7 @@ func keepFor(windows []window.Window) keep {
 			k.day = max(k.day, w.Keep())
 		}
 	}
-	if k.day > 0 {
-		k.day += score.Settling // an efficiency score repeats them until it is final
-	}
+	k.day += score.Settling // an efficiency score repeats them until it is final
 	k.longest = max(k.minute, k.hour, k.day)
 	return k
 }

@@ -64,6 +64,7 @@ func (f *Fold) saveScope(s *scope) *goodhartv1.ScopeState {
 		})
 	}
 	m.Crews = each(s.crews, saveCrew)
+	m.Rate = saveRate(s.rate)
 	for i, stated := range s.stated {
 		for _, x := range stated {
 			m.Statements = append(m.Statements, &goodhartv1.ScopeStatement{
@@ -177,6 +178,9 @@ func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 		s := f.newScope(state.Kind, state.Name)
 		f.loadScope(s, state)
 		t.insert(s)
+		if s.rate != nil {
+			t.watched++
+		}
 		f.stats.Scopes++
 	}
 	for _, state := range saved.People {
@@ -208,6 +212,7 @@ func (f *Fold) loadScope(s *scope, state *goodhartv1.ScopeState) {
 			top1: millionths(g.Top1Ppm), top2: millionths(g.Top2Ppm),
 		})
 	}
+	s.rate = loadRate(state.Rate)
 	for _, c := range state.Crews {
 		s.loadCrew(c)
 	}

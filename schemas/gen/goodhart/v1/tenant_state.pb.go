@@ -191,7 +191,7 @@ func (x *TenantFoldState) GetTenants() []*TenantState {
 // TenantSchedule is a slide that comes round.
 type TenantSchedule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A window (5m, 1h, 24h, 7d, 28d) or "daily".
+	// A window (5m, 1h, 24h, 7d, 28d), "daily" or "quarter".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// The next slide to be emitted.
 	NextMs        int64 `protobuf:"zigzag64,2,opt,name=next_ms,json=nextMs,proto3" json:"next_ms,omitempty"`
@@ -1941,7 +1941,9 @@ type ScopeState struct {
 	// What the people of a team did, by role; sorted by role.
 	Crews []*CrewState `protobuf:"bytes,8,rep,name=crews,proto3" json:"crews,omitempty"`
 	// Efficiency scores that may still be corrected, sorted by (window, end_ms).
-	Statements    []*ScopeStatement `protobuf:"bytes,9,rep,name=statements,proto3" json:"statements,omitempty"`
+	Statements []*ScopeStatement `protobuf:"bytes,9,rep,name=statements,proto3" json:"statements,omitempty"`
+	// What is usual in its requests by the quarter of an hour, where that is watched.
+	Rate          *RateState `protobuf:"bytes,10,opt,name=rate,proto3" json:"rate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2039,6 +2041,126 @@ func (x *ScopeState) GetStatements() []*ScopeStatement {
 	return nil
 }
 
+func (x *ScopeState) GetRate() *RateState {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+// RateState is a seaspot.Detector.
+type RateState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Level of each quarter of an hour of the day, and bit i: quarter i is known.
+	Level []float64 `protobuf:"fixed64,1,rep,packed,name=level,proto3" json:"level,omitempty"`
+	Known []byte    `protobuf:"bytes,2,opt,name=known,proto3" json:"known,omitempty"`
+	// The ring of residuals, and where the next one goes when all are there.
+	Residuals []float32 `protobuf:"fixed32,3,rep,packed,name=residuals,proto3" json:"residuals,omitempty"`
+	Next      uint32    `protobuf:"varint,4,opt,name=next,proto3" json:"next,omitempty"`
+	Rows      int64     `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Of the fitted tail.
+	Threshold float64 `protobuf:"fixed64,6,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	Shape     float64 `protobuf:"fixed64,7,opt,name=shape,proto3" json:"shape,omitempty"`
+	Scale     float64 `protobuf:"fixed64,8,opt,name=scale,proto3" json:"scale,omitempty"`
+	// The last scores before the gate, oldest first.
+	Scores        []float32 `protobuf:"fixed32,9,rep,packed,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RateState) Reset() {
+	*x = RateState{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RateState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RateState) ProtoMessage() {}
+
+func (x *RateState) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RateState.ProtoReflect.Descriptor instead.
+func (*RateState) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *RateState) GetLevel() []float64 {
+	if x != nil {
+		return x.Level
+	}
+	return nil
+}
+
+func (x *RateState) GetKnown() []byte {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+func (x *RateState) GetResiduals() []float32 {
+	if x != nil {
+		return x.Residuals
+	}
+	return nil
+}
+
+func (x *RateState) GetNext() uint32 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *RateState) GetRows() int64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *RateState) GetThreshold() float64 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *RateState) GetShape() float64 {
+	if x != nil {
+		return x.Shape
+	}
+	return 0
+}
+
+func (x *RateState) GetScale() float64 {
+	if x != nil {
+		return x.Scale
+	}
+	return 0
+}
+
+func (x *RateState) GetScores() []float32 {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
 // CrewState is what the people of one role in one team did.
 type CrewState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2053,7 +2175,7 @@ type CrewState struct {
 
 func (x *CrewState) Reset() {
 	*x = CrewState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2187,7 @@ func (x *CrewState) String() string {
 func (*CrewState) ProtoMessage() {}
 
 func (x *CrewState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2200,7 @@ func (x *CrewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewState.ProtoReflect.Descriptor instead.
 func (*CrewState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CrewState) GetRole() string {
@@ -2119,7 +2241,7 @@ type CrewDay struct {
 
 func (x *CrewDay) Reset() {
 	*x = CrewDay{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2253,7 @@ func (x *CrewDay) String() string {
 func (*CrewDay) ProtoMessage() {}
 
 func (x *CrewDay) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2266,7 @@ func (x *CrewDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewDay.ProtoReflect.Descriptor instead.
 func (*CrewDay) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CrewDay) GetStartMs() int64 {
@@ -2199,7 +2321,7 @@ type CrewOutcome struct {
 
 func (x *CrewOutcome) Reset() {
 	*x = CrewOutcome{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2211,7 +2333,7 @@ func (x *CrewOutcome) String() string {
 func (*CrewOutcome) ProtoMessage() {}
 
 func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2224,7 +2346,7 @@ func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewOutcome.ProtoReflect.Descriptor instead.
 func (*CrewOutcome) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CrewOutcome) GetDayMs() int64 {
@@ -2290,7 +2412,7 @@ type ScopeStatement struct {
 
 func (x *ScopeStatement) Reset() {
 	*x = ScopeStatement{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2424,7 @@ func (x *ScopeStatement) String() string {
 func (*ScopeStatement) ProtoMessage() {}
 
 func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2437,7 @@ func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeStatement.ProtoReflect.Descriptor instead.
 func (*ScopeStatement) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ScopeStatement) GetWindow() string {
@@ -2358,7 +2480,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2492,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2505,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -2415,7 +2537,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2427,7 +2549,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2440,7 +2562,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -2488,7 +2610,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2622,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2635,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -2570,7 +2692,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2582,7 +2704,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2595,7 +2717,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -2637,7 +2759,7 @@ type PersonScope struct {
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +2771,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +2784,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -2743,7 +2865,7 @@ type Attendance struct {
 
 func (x *Attendance) Reset() {
 	*x = Attendance{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2877,7 @@ func (x *Attendance) String() string {
 func (*Attendance) ProtoMessage() {}
 
 func (x *Attendance) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2890,7 @@ func (x *Attendance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attendance.ProtoReflect.Descriptor instead.
 func (*Attendance) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Attendance) GetRole() string {
@@ -2811,7 +2933,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +2945,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +2958,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -3034,7 +3156,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	" \x01(\bR\x03hit\x12\f\n" +
 	"\x01p\x18\v \x01(\x01R\x01p\x12\x14\n" +
 	"\x05surge\x18\f \x01(\bR\x05surge\x12\x17\n" +
-	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xb4\x03\n" +
+	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xe0\x03\n" +
 	"\n" +
 	"ScopeState\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.goodhart.v1.ScopeKindR\x04kind\x12\x12\n" +
@@ -3047,7 +3169,19 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\x05crews\x18\b \x03(\v2\x16.goodhart.v1.CrewStateR\x05crews\x12;\n" +
 	"\n" +
 	"statements\x18\t \x03(\v2\x1b.goodhart.v1.ScopeStatementR\n" +
-	"statements\"\x7f\n" +
+	"statements\x12*\n" +
+	"\x04rate\x18\n" +
+	" \x01(\v2\x16.goodhart.v1.RateStateR\x04rate\"\xdf\x01\n" +
+	"\tRateState\x12\x14\n" +
+	"\x05level\x18\x01 \x03(\x01R\x05level\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\fR\x05known\x12\x1c\n" +
+	"\tresiduals\x18\x03 \x03(\x02R\tresiduals\x12\x12\n" +
+	"\x04next\x18\x04 \x01(\rR\x04next\x12\x12\n" +
+	"\x04rows\x18\x05 \x01(\x03R\x04rows\x12\x1c\n" +
+	"\tthreshold\x18\x06 \x01(\x01R\tthreshold\x12\x14\n" +
+	"\x05shape\x18\a \x01(\x01R\x05shape\x12\x14\n" +
+	"\x05scale\x18\b \x01(\x01R\x05scale\x12\x16\n" +
+	"\x06scores\x18\t \x03(\x02R\x06scores\"\x7f\n" +
 	"\tCrewState\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12(\n" +
 	"\x04days\x18\x02 \x03(\v2\x14.goodhart.v1.CrewDayR\x04days\x124\n" +
@@ -3136,7 +3270,7 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
@@ -3161,37 +3295,38 @@ var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(*PeriodHistory)(nil),   // 20: goodhart.v1.PeriodHistory
 	(*ClosedPeriod)(nil),    // 21: goodhart.v1.ClosedPeriod
 	(*ScopeState)(nil),      // 22: goodhart.v1.ScopeState
-	(*CrewState)(nil),       // 23: goodhart.v1.CrewState
-	(*CrewDay)(nil),         // 24: goodhart.v1.CrewDay
-	(*CrewOutcome)(nil),     // 25: goodhart.v1.CrewOutcome
-	(*ScopeStatement)(nil),  // 26: goodhart.v1.ScopeStatement
-	(*ScopePane)(nil),       // 27: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 28: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 29: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 30: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 31: goodhart.v1.PersonScope
-	(*Attendance)(nil),      // 32: goodhart.v1.Attendance
-	(*PersonSpend)(nil),     // 33: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 34: goodhart.v1.Config
-	(IdentityType)(0),       // 35: goodhart.v1.IdentityType
-	(*Week)(nil),            // 36: goodhart.v1.Week
-	(OutcomeKind)(0),        // 37: goodhart.v1.OutcomeKind
-	(*Cell)(nil),            // 38: goodhart.v1.Cell
+	(*RateState)(nil),       // 23: goodhart.v1.RateState
+	(*CrewState)(nil),       // 24: goodhart.v1.CrewState
+	(*CrewDay)(nil),         // 25: goodhart.v1.CrewDay
+	(*CrewOutcome)(nil),     // 26: goodhart.v1.CrewOutcome
+	(*ScopeStatement)(nil),  // 27: goodhart.v1.ScopeStatement
+	(*ScopePane)(nil),       // 28: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 29: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 30: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 31: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 32: goodhart.v1.PersonScope
+	(*Attendance)(nil),      // 33: goodhart.v1.Attendance
+	(*PersonSpend)(nil),     // 34: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 35: goodhart.v1.Config
+	(IdentityType)(0),       // 36: goodhart.v1.IdentityType
+	(*Week)(nil),            // 37: goodhart.v1.Week
+	(OutcomeKind)(0),        // 38: goodhart.v1.OutcomeKind
+	(*Cell)(nil),            // 39: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	34, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	35, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
 	22, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	30, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	31, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
 	9,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
 	10, // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
 	7,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
 	5,  // 8: goodhart.v1.TenantState.learned:type_name -> goodhart.v1.LearnedWeeks
 	6,  // 9: goodhart.v1.LearnedWeeks.weeks:type_name -> goodhart.v1.LearnedWeek
 	8,  // 10: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
-	35, // 11: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
-	36, // 12: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	36, // 11: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	37, // 12: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
 	11, // 13: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
 	14, // 14: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
 	15, // 15: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
@@ -3205,26 +3340,27 @@ var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	19, // 23: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
 	21, // 24: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
 	0,  // 25: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	27, // 26: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	27, // 27: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	27, // 28: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	28, // 29: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	29, // 30: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	23, // 31: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
-	26, // 32: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
-	24, // 33: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
-	25, // 34: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
-	37, // 35: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
-	38, // 36: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	31, // 37: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	33, // 38: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	32, // 39: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
-	23, // 40: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	28, // 26: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	28, // 27: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	28, // 28: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	29, // 29: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	30, // 30: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	24, // 31: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
+	27, // 32: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
+	23, // 33: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
+	25, // 34: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
+	26, // 35: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
+	38, // 36: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
+	39, // 37: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	32, // 38: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	34, // 39: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	33, // 40: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
+	24, // 41: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -3235,15 +3371,15 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	file_goodhart_v1_event_proto_init()
 	file_goodhart_v1_feature_proto_init()
 	file_goodhart_v1_tenant_state_proto_msgTypes[14].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[24].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[28].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[25].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[29].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
