@@ -16,6 +16,7 @@ const (
 	surgeFactor = 4.0
 	surgeRise   = 200.0
 	surgeGoesOn = 0.5
+	surgeSample = 1344 // two weeks
 	surgeNews   = window.Day
 	surgeCalm   = window.Hour
 )
@@ -26,7 +27,7 @@ func surge() Definition {
 		ScopeKinds: []string{ScopeTenant, ScopeTeam, ScopeTool},
 		Needs:      []string{"requests by the quarter of an hour, of scopes with at least 500 in a week (48 of a tenant at most)"},
 		Statistic:  "-log10 of the tail probability of the residual from the daily pattern (package seaspot), upwards only and where it is new",
-		MinimumN:   1344, Sample: "quarters of an hour",
+		MinimumN:   surgeSample, Sample: "quarters of an hour",
 		Thresholds: []Threshold{
 			{"score", surgeScore, "-log10 p"}, {"times what is usual", surgeFactor, "ratio"}, {"more than usual", surgeRise, "requests in 15 min"},
 		},
@@ -76,9 +77,8 @@ func (p *Point) exceeds(share float64) bool {
 // Surge opens, updates or resolves the signal of a series. It is told of the parts
 // before the whole: teams, tools, then the tenant.
 func (s *State) Surge(p *Point) (Signal, bool) {
-	d, _ := Lookup(codeSurge)
 	st := s.running(codeSurge, p.Kind, p.Scope)
-	out := p.Publishable && p.N >= d.MinimumN && p.Score >= surgeScore && p.exceeds(1)
+	out := p.Publishable && p.N >= surgeSample && p.Score >= surgeScore && p.exceeds(1)
 	switch {
 	case out && st == nil:
 		if s.muted(codeSurge, p.Kind, p.Scope, p.At) {
@@ -94,7 +94,7 @@ func (s *State) Surge(p *Point) (Signal, bool) {
 		return Signal{}, false
 	case p.Start-st.SeenAt >= surgeCalm:
 		st.revise(Resolved, p.At)
-		return p.over(&d, st), true
+		return p.over(st), true
 	default:
 		return Signal{}, false
 	}
@@ -112,7 +112,7 @@ func (s *State) Surge(p *Point) (Signal, bool) {
 	if declared || told {
 		st.Severity = Warning
 	}
-	return p.signal(&d, st, []Finding{found(declared), found(told), LeftOut, LeftOut}), true
+	return p.signal(st, []Finding{found(declared), found(told), LeftOut, LeftOut}), true
 }
 
 const quarter = 15 * window.Minute
@@ -147,7 +147,8 @@ func (s *State) told(p *Point) bool {
 
 // over states the end, without figures: the scope may be too small to be shown by
 // now.
-func (p *Point) over(d *Definition, st *Standing) Signal {
+func (p *Point) over(st *Standing) Signal {
+	d, _ := Lookup(codeSurge)
 	calm := surgeCalm / quarter
 	fact := count("quiet", "quarters of an hour running in which it was no more", calm, "quarters of an hour", calm).against(float64(calm))
 	fact.Window = "1 h to " + time.UnixMilli(p.Start+quarter).UTC().Format(time.RFC3339)
@@ -157,7 +158,8 @@ func (p *Point) over(d *Definition, st *Standing) Signal {
 	}
 }
 
-func (p *Point) signal(d *Definition, st *Standing, findings []Finding) Signal {
+func (p *Point) signal(st *Standing, findings []Finding) Signal {
+	d, _ := Lookup(codeSurge)
 	at := time.UnixMilli(p.Start).UTC().Format(time.RFC3339)
 	r := Reading{N: p.N, Value: p.Score, Threshold: surgeScore}
 	question := d.question(d.shared, &r, findings, "{scope}", scopeName(p.Kind, p.Scope),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/score"
+	"github.com/goodhartlabs/goodhart/pkg/seaspot"
 	"github.com/goodhartlabs/goodhart/pkg/subject"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 )
@@ -239,4 +240,37 @@ func crowd(days int) []step {
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.w, b.w) })
 	return steps
+}
+
+// BenchmarkWatch is the cost of a quarter of an hour of a tenant with as many series
+// as may be watched, after six weeks; scopes are watched by the quarter alone.
+func BenchmarkWatch(b *testing.B) {
+	f := NewWith(Default(), nil)
+	at := monday
+	t := f.tenant("acme")
+	for i := range maxWatched {
+		s := t.scope(f, kindTeam, fmt.Sprintf("t%02d", i))
+		s.rate, t.watched = &seaspot.Detector{}, t.watched+1
+	}
+	var out machine.Outputs
+	fill := func() {
+		for i, s := range t.scopes {
+			for m := range int64(15) {
+				addTo(&s.minutes, at+m*window.Minute, &score.Totals{Requests: int64(i) + at/seaspot.Width*7%5}, at+seaspot.Width, f.keep.minute)
+			}
+		}
+		at += seaspot.Width
+		f.w = at + 1
+	}
+	for range 42 * 96 {
+		fill()
+		f.watch(at, &out)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		fill()
+		b.StartTimer()
+		f.watch(at, &out)
+	}
+	b.ReportMetric(float64(len(f.AppendShard(nil, 0)))/1024, "KiB-state")
 }

@@ -21,8 +21,6 @@ type Observer struct {
 	Week func(in *signal.Input, state *signal.State, result *signal.Result)
 	// Crossing sees the signal that a crossing of a rate guard made.
 	Crossing func(c *signal.Crossing, s *signal.Signal)
-	// Surge sees the signal that a quarter of an hour of a series made.
-	Surge func(p *signal.Point, s *signal.Signal)
 }
 
 // Observe sets who is told; it is no part of the state.

@@ -70,14 +70,9 @@ func (f *Fold) watchScope(t *tenant, s *scope, start int64, out *machine.Outputs
 		At: f.w, Policy: t.policy, ConfigVersion: t.config.GetVersion(),
 	}
 	p.Publishable = p.Matters() && f.mayShow(s, start)
-	said, ok := t.signals.Surge(&p)
-	if !ok {
-		return
+	if said, ok := t.signals.Surge(&p); ok {
+		f.emitSignal(&said, out)
 	}
-	if f.observer.Surge != nil {
-		f.observer.Surge(&p, &said)
-	}
-	f.emitSignal(&said, out)
 }
 
 // mayShow reports whether a scope is large enough to be spoken of: a team if it was

@@ -16,6 +16,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/kpi"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/evaluate/folds"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 )
 
@@ -74,13 +75,13 @@ func behaviour(ctx context.Context, whole bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pipe := newPipeline(func(topic string, body []byte) error {
+	pipe := folds.New(func(topic string, body []byte) error {
 		if whole || topic == schemas.TopicKPI {
 			_, _ = h.Write(body)
 		}
 		return nil
 	})
-	pipe.whole = whole
+	pipe.Whole = whole
 	err = through(ctx, o, pipe, func() {})
 	return hex.EncodeToString(h.Sum(nil)[:8]), err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/goodhartlabs/goodhart/pkg/tenant"
 	"github.com/goodhartlabs/goodhart/pkg/window"
 	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/evaluate/folds"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 )
 
@@ -25,9 +26,9 @@ func play(ctx context.Context, s scenario, seed uint64, base organisation.Config
 		return nil, err
 	}
 	p := newPlayer(o, s)
-	pipe := newPipeline(p.take)
-	pipe.whole = s.Signals
-	pipe.tenant.Observe(tenant.Observer{Week: func(in *signal.Input, _ *signal.State, result *signal.Result) {
+	pipe := folds.New(p.take)
+	pipe.Whole = s.Signals
+	pipe.Tenant.Observe(tenant.Observer{Week: func(in *signal.Input, _ *signal.State, result *signal.Result) {
 		if result == nil {
 			in.Observe = func(subject, code string, r *signal.Reading) { p.observe(in.WeekStart, subject, code, r) }
 		}
@@ -42,12 +43,12 @@ func play(ctx context.Context, s scenario, seed uint64, base organisation.Config
 // through sends everything that an organisation announces through the folds, and
 // lets time pass until the last week was judged and no outcome of it can be taken
 // back any more.
-func through(ctx context.Context, o *organisation.Organisation, pipe *pipeline, sent func()) error {
+func through(ctx context.Context, o *organisation.Organisation, pipe *folds.Pipeline, sent func()) error {
 	config, err := declare(o)
 	if err != nil {
 		return err
 	}
-	if err := pipe.push(config, []byte(o.Config.Tenant)); err != nil {
+	if err := pipe.Push(config, []byte(o.Config.Tenant)); err != nil {
 		return err
 	}
 	n := 0
@@ -55,12 +56,12 @@ func through(ctx context.Context, o *organisation.Organisation, pipe *pipeline, 
 		if n++; n%4096 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := pipe.push(r.Event, r.Key); err != nil {
+		if err := pipe.Push(r.Event, r.Key); err != nil {
 			return err
 		}
 		sent()
 	}
-	return pipe.finish(o.Config.Tenant, startOf(&o.Config)+int64(o.Config.Weeks+3)*window.Week)
+	return pipe.Finish(o.Config.Tenant, startOf(&o.Config)+int64(o.Config.Weeks+3)*window.Week)
 }
 
 // player notes one run.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/goodhartlabs/goodhart/services/evaluate/folds"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 )
 
@@ -96,8 +97,8 @@ func TestCardsNeedNoLedger(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := newPlayer(o, scenario{})
-		pipe := newPipeline(p.take)
-		pipe.whole = whole
+		pipe := folds.New(p.take)
+		pipe.Whole = whole
 		if err := through(t.Context(), o, pipe, func() {}); err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,6 @@ func (r *Result) Markdown() string {
 	var b strings.Builder
 	medians := r.Medians()
 	delays, missed := r.Delays()
-	seconds := func(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
 	fmt.Fprintf(&b, `## Runaway agents
 
 An agent makes requests at 20 times the 99th percentile of its subject's active minutes, for 10 to 30 minutes. The delay is in event time, from its first request
@@ -89,5 +88,9 @@ What the guards say when nothing runs away, by weeks of subjects with requests:
 	for _, c := range r.Classes() {
 		fmt.Fprintf(&b, "| %s | %d | %d | %.2f |\n", strings.ReplaceAll(c.Name, "_", " "), c.Weeks, c.False, c.PerThousand())
 	}
+	surges := r.Surges()
+	surges.markdown(&b, len(r.Seeds))
 	return b.String()
 }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }

@@ -1,13 +1,18 @@
 package runaway
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/pkg/window"
+	"github.com/goodhartlabs/goodhart/schemas"
+	"github.com/goodhartlabs/goodhart/services/evaluate/folds"
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 )
 
@@ -48,6 +53,7 @@ type Seed struct {
 	// Classes are all subjects, then persons, services, then each look-alike, to
 	// several of which a week can belong.
 	Classes []Class
+	Surges  Surges
 }
 
 // Median delay of a company's runaways; false if none was told.
@@ -73,7 +79,8 @@ func Run(cfg Config, seeds []uint64) (Result, error) {
 
 // opened is a signal that began.
 type opened struct {
-	subject string
+	// subject, or the kind and name of another scope.
+	kind, subject string
 	// at is the newest event that was known then, ms.
 	at int64
 }
@@ -85,26 +92,51 @@ func run(cfg Config, number uint64) (Seed, error) {
 	if err != nil {
 		return Seed{}, err
 	}
-	var signals []opened
-	p := newPipeline(nil)
-	p.told = func(r *signal.Record) {
-		if signal.Status(r.Status) == signal.Opened {
-			signals = append(signals, opened{cmp.Or(r.Subject, r.Scope), r.W + p.rules.OutOfOrderness.Milliseconds()})
+	var guards, surges []opened
+	hidden := map[teamWeek]bool{}
+	p := folds.New(func(topic string, body []byte) error {
+		if topic == schemas.TopicScores && bytes.Contains(body, []byte(`"`+score.KindGroupSize+`"`)) {
+			var g struct {
+				Team        string `json:"team"`
+				Week        string `json:"iso_week"`
+				Publishable bool   `json:"publishable"`
+			}
+			if err := json.Unmarshal(body, &g); err != nil {
+				return fmt.Errorf("decode a group size: %w", err)
+			}
+			hidden[teamWeek{g.Team, g.Week}] = !g.Publishable
 		}
-	}
+		if topic != schemas.TopicSelf && topic != schemas.TopicSignals {
+			return nil
+		}
+		var r signal.Record
+		if err := json.Unmarshal(body, &r); err != nil {
+			return fmt.Errorf("decode a record of %s: %w", topic, err)
+		}
+		x := opened{r.ScopeKind, cmp.Or(r.Subject, r.Scope), r.W + folds.OutOfOrderness}
+		switch {
+		case signal.Status(r.Status) != signal.Opened:
+		case r.Code == "R3":
+			surges = append(surges, x)
+		case r.Code == "R1" || r.Code == "R2":
+			guards = append(guards, x)
+		}
+		return nil
+	})
+	p.Whole = true
 	last := int64(0)
 	for r := range o.Records() {
-		if err := p.push(r.Event, r.Key); err != nil {
+		if err := p.Push(r.Event, r.Key); err != nil {
 			return Seed{}, err
 		}
 		last = max(last, r.Event.TimeMs)
 	}
-	if err := p.pass(last + window.Day); err != nil {
+	if err := p.Finish(c.Tenant, last+window.Day); err != nil {
 		return Seed{}, err
 	}
-	s := Seed{Number: number}
-	s.compare(o, signals)
-	return s, nil
+	s := Seed{Number: number, Surges: compareSurges(o, surges, hidden)}
+	s.compare(o, guards)
+	return s, s.Surges.measure(p.Tenant)
 }
 
 // afterwards is how long after its end a runaway still explains a signal.
@@ -141,8 +173,10 @@ func (s *Seed) compare(o *organisation.Organisation, signals []opened) {
 	s.Classes = count.classes
 }
 
-func (x opened) by(r *organisation.Runaway) bool {
-	return x.subject == r.Subject && x.at >= r.FromMs && x.at <= r.ToMs+afterwards
+func (x opened) by(r *organisation.Runaway) bool { return x.subject == r.Subject && x.during(r) }
+
+func (x opened) during(r *organisation.Runaway) bool {
+	return x.at >= r.FromMs && x.at <= r.ToMs+afterwards
 }
 
 func startOf(o *organisation.Organisation) int64 {

@@ -26,8 +26,17 @@ func TestRunawaysAreToldInTime(t *testing.T) {
 	if all := classes[0]; all.Weeks < 2*cfg.Organisation.People*cfg.Organisation.Weeks/2 || all.PerThousand() > 1 {
 		t.Errorf("%+v", classes)
 	}
+	surges := r.Surges()
+	for _, k := range surges.Series {
+		if len(k.Delays) < surges.Runaways/2 || k.False > 1 {
+			t.Errorf("%+v", k)
+		}
+	}
+	if surges.Runaways != 10 || surges.Watched < 6 || surges.Bytes > surges.Watched*(18<<10) {
+		t.Errorf("%+v", surges)
+	}
 	text := r.Markdown()
-	for _, part := range []string{"2 companies, 10 runaways", "| all subjects | ", "| retry storm | "} {
+	for _, part := range []string{"2 companies, 10 runaways", "| all subjects | ", "| retry storm | ", "| team | ", "| tenant | "} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}

@@ -1,4 +1,6 @@
-package evaluate
+// Package folds sends the events of a simulated organisation through the three folds
+// of the product, without Kafka between them.
+package folds
 
 import (
 	"fmt"
@@ -13,21 +15,21 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// pipeline is the three folds in a row, one partition each, without Kafka between
-// them. It is for one goroutine.
-type pipeline struct {
-	// whole: usage goes through the ledger too. The simulator announces each request
+// Pipeline is the three folds in a row, of one partition each. Use New; it is for one
+// goroutine.
+type Pipeline struct {
+	// Whole: usage goes through the ledger too. The simulator announces each request
 	// once, in one form, so that sums come to the same without; but the ledger holds
 	// the beginning of a conversation back for a minute, and then a repeat may come
 	// before what it repeats. Else panes do not reach the tenant fold either: cards are
 	// made of weeks, and windows and sizes of groups are not asked for.
-	whole bool
+	Whole bool
+	// Tenant is the last fold.
+	Tenant *tenant.Fold
 
 	ledger  *ledger.Fold
 	subject *subject.Fold
-	tenant  *tenant.Fold
-	// take is given every record of the tenant fold; body holds during the call.
-	take func(topic string, body []byte) error
+	take    func(topic string, body []byte) error
 
 	facts, features, records machine.Outputs
 	events, factSeq, seq     uint64
@@ -38,7 +40,9 @@ type pipeline struct {
 	err                      error
 }
 
-func newPipeline(take func(topic string, body []byte) error) *pipeline {
+// New returns folds that have seen nothing. take is given every record of the tenant
+// fold, whose body holds during the call; an error of it ends the run.
+func New(take func(topic string, body []byte) error) *Pipeline {
 	cfg := ledger.Default()
 	var long []window.Window // those that scores are given for
 	for _, w := range window.Windows() {
@@ -47,8 +51,8 @@ func newPipeline(take func(topic string, body []byte) error) *pipeline {
 		}
 	}
 	cfg.IDsPerShard = 1 << 20
-	return &pipeline{
-		ledger: ledger.New(cfg), subject: subject.New(subject.Config{Partitions: 1}), tenant: tenant.NewWith(tenant.Default(), long),
+	return &Pipeline{
+		ledger: ledger.New(cfg), subject: subject.New(subject.Config{Partitions: 1}), Tenant: tenant.NewWith(tenant.Default(), long),
 		take: take, minute: math.MinInt64,
 	}
 }
@@ -56,9 +60,9 @@ func newPipeline(take func(topic string, body []byte) error) *pipeline {
 // delivery is how long after it happened an event is accepted, ms.
 const delivery = 5_000
 
-// push accepts an event.
-func (p *pipeline) push(e *goodhartv1.Event, key []byte) error {
-	if e.Usage != nil && !p.whole {
+// Push accepts an event and lets it take effect in every fold.
+func (p *Pipeline) Push(e *goodhartv1.Event, key []byte) error {
+	if e.Usage != nil && !p.Whole {
 		return p.count(e)
 	}
 	size := e.SizeVT()
@@ -77,12 +81,12 @@ func (p *pipeline) push(e *goodhartv1.Event, key []byte) error {
 	return p.err
 }
 
-// outOfOrderness is how far the watermark stays behind, as in the ledger.
-const outOfOrderness = 30_000
+// OutOfOrderness is how far the watermark stays behind, ms, as in the ledger.
+const OutOfOrderness = 30_000
 
 // count makes a usage event the fact that the ledger would make of it.
-func (p *pipeline) count(e *goodhartv1.Event) error {
-	w := e.TimeMs - outOfOrderness
+func (p *Pipeline) count(e *goodhartv1.Event) error {
+	w := e.TimeMs - OutOfOrderness
 	if hour := w / window.Hour; hour > p.hour {
 		p.hour = hour
 		if err := p.tick(e.Tenant, e.TimeMs); err != nil {
@@ -106,15 +110,15 @@ func (p *pipeline) count(e *goodhartv1.Event) error {
 }
 
 // tick lets the ledger know the time.
-func (p *pipeline) tick(tenantName string, ms int64) error {
-	return p.push(&goodhartv1.Event{
+func (p *Pipeline) tick(tenantName string, ms int64) error {
+	return p.Push(&goodhartv1.Event{
 		Kind: goodhartv1.EventKind_EVENT_KIND_TICK, Tenant: tenantName, TimeMs: ms,
 		Tick: &goodhartv1.Tick{Collector: "evaluate", Sequence: uint64(ms / 1000)},
 	}, nil)
 }
 
 // drain moves what the ledger emitted through the folds behind it.
-func (p *pipeline) drain() {
+func (p *Pipeline) drain() {
 	out := p.facts.Records()
 	for i := range out {
 		o := &out[i]
@@ -130,7 +134,7 @@ func (p *pipeline) drain() {
 
 // watermark moves the folds on: the runtime does it each second, but a minute is
 // all that shows.
-func (p *pipeline) watermark(w int64) {
+func (p *Pipeline) watermark(w int64) {
 	if w != math.MinInt64 && w/window.Minute > p.minute {
 		p.minute = w / window.Minute
 		p.fact(w, nil, encode(&goodhartv1.Fact{W: w, Seq: p.factSeq, Kind: goodhartv1.FactKind_FACT_KIND_WATERMARK}))
@@ -141,7 +145,7 @@ func (p *pipeline) watermark(w int64) {
 func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
 	b, err := m.MarshalVT()
 	if err != nil {
-		panic("evaluate: encode watermark: " + err.Error()) // numbers always encode
+		panic("folds: encode watermark: " + err.Error()) // numbers always encode
 	}
 	return b
 }
@@ -149,7 +153,7 @@ func encode(m interface{ MarshalVT() ([]byte, error) }) []byte {
 // kindField is the tag of a feature's kind, the first of its body.
 const kindField = 4 << 3
 
-func (p *pipeline) fact(w int64, key, value []byte) {
+func (p *Pipeline) fact(w int64, key, value []byte) {
 	p.subject.Step(&machine.Record{Position: machine.Position{W: w, Seq: p.factSeq}, Key: key, Value: value}, &p.features)
 	p.factSeq++
 	out := p.features.Records()
@@ -159,7 +163,7 @@ func (p *pipeline) fact(w int64, key, value []byte) {
 			p.fail("subject", o)
 			continue
 		}
-		if body := o.Body(); !p.whole && body[0] == kindField && body[1] == byte(goodhartv1.FeatureKind_FEATURE_KIND_PANE) {
+		if body := o.Body(); !p.Whole && body[0] == kindField && body[1] == byte(goodhartv1.FeatureKind_FEATURE_KIND_PANE) {
 			continue
 		}
 		p.feature(o.W, o.Key, o.Stamped(0, p.seq, false))
@@ -169,8 +173,8 @@ func (p *pipeline) fact(w int64, key, value []byte) {
 	}
 }
 
-func (p *pipeline) feature(w int64, key, value []byte) {
-	p.tenant.Step(&machine.Record{Position: machine.Position{W: w, Seq: p.seq}, Key: key, Value: value}, &p.records)
+func (p *Pipeline) feature(w int64, key, value []byte) {
+	p.Tenant.Step(&machine.Record{Position: machine.Position{W: w, Seq: p.seq}, Key: key, Value: value}, &p.records)
 	p.seq++
 	out := p.records.Records()
 	for i := range out {
@@ -187,7 +191,7 @@ func (p *pipeline) feature(w int64, key, value []byte) {
 }
 
 // fail notes a record that a fold could not use: the simulator makes none.
-func (p *pipeline) fail(fold string, o *machine.Output) {
+func (p *Pipeline) fail(fold string, o *machine.Output) {
 	if p.err == nil {
 		var letter goodhartv1.DeadLetter
 		_ = letter.UnmarshalVT(o.Body()) // what can be read of it
@@ -195,9 +199,9 @@ func (p *pipeline) fail(fold string, o *machine.Output) {
 	}
 }
 
-// finish moves the watermark on, an hour at a time, until every week was judged
+// Finish moves the watermark on, an hour at a time, until every week was judged
 // and every outcome of the period is final.
-func (p *pipeline) finish(tenantName string, until int64) error {
+func (p *Pipeline) Finish(tenantName string, until int64) error {
 	for w := p.ledger.W(); w < until; w += window.Hour {
 		if err := p.tick(tenantName, w+window.Hour); err != nil {
 			return err
