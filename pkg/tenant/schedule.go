@@ -173,7 +173,7 @@ func (s *scope) idle() bool {
 			return false
 		}
 	}
-	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups)+len(s.crews) == 0 && s.rate == nil
+	return s.minutes.Len()+s.hours.Len()+s.days.Len()+len(s.members)+len(s.groups)+len(s.crews) == 0
 }
 
 // stale reports whether no window can show a membership any more.

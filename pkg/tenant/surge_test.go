@@ -20,23 +20,23 @@ import (
 // third week, half past twelve.
 const peak = 17*96 + 50
 
-// flowLog is what the team web does by the quarter of an hour, so many people of it
+// flowLog is what a team does by the quarter of an hour, so many people of it
 // once a day and a service the rest, to a day after the peak, and as many others.
-func flowLog(t *testing.T, people, others int, requests func(quarter int64) int64) []machine.Record {
+func flowLog(t *testing.T, team string, people, others int, requests func(quarter int64) int64) []machine.Record {
 	t.Helper()
 	l := featureLog{tb: t}
 	for k := range int64(peak + 96) {
 		start := monday + k*seaspot.Width
-		l.pane(start, "s_batch", goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE, "web", requests(k))
+		l.pane(start, "s_batch", goodhartv1.IdentityType_IDENTITY_TYPE_SERVICE, team, requests(k))
 		for p := range people + others {
 			if k%96 != 40 {
 				break
 			}
-			team := "web"
+			of := team
 			if p >= people {
-				team = "ops"
+				of = "ops"
 			}
-			l.pane(start, fmt.Sprintf("p_%02d", p), goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, team, 1)
+			l.pane(start, fmt.Sprintf("p_%02d", p), goodhartv1.IdentityType_IDENTITY_TYPE_HUMAN, of, 1)
 		}
 	}
 	return l.records
@@ -88,8 +88,12 @@ opened warning tenant
 resolved critical team web
 resolved warning tool claude-code
 resolved warning tenant`
-	got := surges(signals(t, New(Default()), flowLog(t, 12, 0, peaked(peak, 900))))
+	got := surges(signals(t, New(Default()), flowLog(t, "web", 12, 0, peaked(peak, 900))))
 	if diff := cmp.Diff(want, brief(got)); diff != "" {
+		t.Error(diff)
+	}
+	// Whatever windows are asked for.
+	if diff := cmp.Diff(want, brief(surges(signals(t, NewWith(Default(), nil), flowLog(t, "web", 12, 0, peaked(peak, 900)))))); diff != "" {
 		t.Error(diff)
 	}
 	for _, s := range got {
@@ -113,7 +117,7 @@ func TestNoSurge(t *testing.T) {
 		"nobody did so much":    func(k int64) int64 { return k % 2 * 3 },
 		"fewer than it used to": func(k int64) int64 { return 1000 - peaked(peak, 990)(k) },
 	} {
-		if got := surges(signals(t, New(Default()), flowLog(t, 12, 0, requests))); len(got) > 0 {
+		if got := surges(signals(t, New(Default()), flowLog(t, "web", 12, 0, requests))); len(got) > 0 {
 			t.Errorf("%s: %s", name, brief(got))
 		}
 	}
@@ -122,10 +126,10 @@ func TestNoSurge(t *testing.T) {
 // Of a team of few people nothing is said, and of its end neither; nor of a tool or a
 // tenant of few.
 func TestHiddenTeamHasNoSurge(t *testing.T) {
-	if got := surges(signals(t, New(Default()), flowLog(t, 4, 0, peaked(peak, 900)))); len(got) > 0 {
+	if got := surges(signals(t, New(Default()), flowLog(t, "web", 4, 0, peaked(peak, 900)))); len(got) > 0 {
 		t.Error(brief(got))
 	}
-	got := surges(signals(t, New(Default()), flowLog(t, 4, 6, peaked(peak, 900))))
+	got := surges(signals(t, New(Default()), flowLog(t, "web", 4, 6, peaked(peak, 900))))
 	const want = `opened critical tool claude-code
 opened warning tenant
 resolved critical tool claude-code
@@ -135,13 +139,22 @@ resolved warning tenant`
 	}
 }
 
+// Those who are in no team are none.
+func TestNoTeamHasNoSurge(t *testing.T) {
+	for _, r := range surges(signals(t, New(Default()), flowLog(t, "", 12, 0, peaked(peak, 900)))) {
+		if r.ScopeKind == "team" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // A declared event makes the surge of everything that it covers less urgent.
 func TestDeclaredSurge(t *testing.T) {
 	l := featureLog{tb: t}
 	l.add(monday, "acme", &goodhartv1.Feature{Kind: goodhartv1.FeatureKind_FEATURE_KIND_CONFIG, Tenant: "acme", Config: &goodhartv1.Config{
 		Version: 3, Document: []byte(`{"tenant":"acme","teams":[{"id":"web","size":12}],"context":[{"kind":"release","scope":"team","name":"web","from":"2026-01-22","to":"2026-01-23"}]}`),
 	}})
-	log := append(l.records, flowLog(t, 12, 0, peaked(peak, 900))...)
+	log := append(l.records, flowLog(t, "web", 12, 0, peaked(peak, 900))...)
 	got := surges(signals(t, New(Default()), log))
 	if len(got) != 6 || got[0].Severity != "warning" || got[0].Scope != "web" || got[0].Config != 3 {
 		t.Errorf("%s", brief(got))
@@ -151,7 +164,7 @@ func TestDeclaredSurge(t *testing.T) {
 // A fold that is restored in the middle of a surge, and brought forward in silence,
 // tells the rest as if nothing had happened.
 func TestSurgeSurvivesARestore(t *testing.T) {
-	log := flowLog(t, 12, 0, peaked(peak, 900))
+	log := flowLog(t, "web", 12, 0, peaked(peak, 900))
 	at := func(quarter int64) int {
 		return slices.IndexFunc(log, func(r machine.Record) bool { return r.Position.W > monday+quarter*seaspot.Width })
 	}
