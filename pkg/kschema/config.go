@@ -81,11 +81,8 @@ func republish(ctx context.Context, cl *kgo.Client, opt Options, fresh bool) ([]
 	}
 	var ends kadm.ListedOffsets
 	if !fresh { // what was made just now has no leaders to ask
-		if ends, err = kadm.NewClient(cl).ListEndOffsets(ctx, schemas.TopicEvents); err == nil {
-			err = ends.Error()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list offsets of %s: %w", schemas.TopicEvents, err)
+		if ends, err = endOffsets(ctx, cl, schemas.TopicEvents); err != nil {
+			return nil, err
 		}
 	}
 	var done []string

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -130,6 +132,23 @@ func testConfigsBehindAnOpenTransaction(t *testing.T, c *ktest.Cluster) {
 	}
 	if diff := cmp.Diff(map[string]uint64{"acme": 1}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// Partitions of topics that were made just now may have no leader yet: that is
+// waited for.
+func TestMigrateAmidElections(t *testing.T) {
+	c := ktest.Fake(t)
+	opt := Options{Counts: Counts{Events: tenantPartitions, Facts: 1, Features: 1, Dead: 1}, Replication: 1}
+	if _, err := Migrate(t.Context(), c.Client(t), opt); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, c, config("acme", 1), kgo.TryCommit)
+	for _, topic := range []string{schemas.TopicMeta, schemas.TopicEvents} {
+		c.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: topic, Err: kerr.NotLeaderForPartition, Count: 3})
+	}
+	if done, err := Migrate(t.Context(), c.Client(t, kgo.RequestRetries(0)), opt); err != nil || len(done) != 0 {
+		t.Errorf("Migrate = %q, %v", done, err)
 	}
 }
 

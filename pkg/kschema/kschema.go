@@ -257,16 +257,13 @@ func Read(ctx context.Context, cl *kgo.Client) (Layout, error) {
 // committed ones it waits until transactions that are open have ended. ErrNoMeta
 // means that there is no topic, or nothing in it.
 func scan(ctx context.Context, cl *kgo.Client, which kgo.IsolationLevel, apply func(*kgo.Record) error) error {
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, schemas.TopicMeta)
-	if err != nil {
-		return fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, err)
+	ends, err := endOffsets(ctx, cl, schemas.TopicMeta)
+	if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return err
 	}
 	end, ok := ends.Lookup(schemas.TopicMeta, 0)
-	if !ok || errors.Is(end.Err, kerr.UnknownTopicOrPartition) || end.Offset == 0 {
+	if !ok || err != nil || end.Offset == 0 {
 		return ErrNoMeta
-	}
-	if end.Err != nil {
-		return fmt.Errorf("list offsets of %s: %w", schemas.TopicMeta, end.Err)
 	}
 	reader, err := kgo.NewClient(append(cl.Opts(), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		schemas.TopicMeta: {0: kgo.NewOffset().AtStart()},
@@ -290,6 +287,29 @@ func scan(ctx context.Context, cl *kgo.Client, which kgo.IsolationLevel, apply f
 		}
 	}
 	return nil
+}
+
+// endOffsets lists where the partitions of a topic end. One between leaders, as
+// all are that were made just now, is asked again for a minute where the client
+// has given up.
+func endOffsets(ctx context.Context, cl *kgo.Client, topic string) (kadm.ListedOffsets, error) {
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(time.Second),
+		backoff.WithMaxElapsedTime(time.Minute))
+	return backoff.RetryWithData(func() (kadm.ListedOffsets, error) {
+		ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err == nil {
+			return ends, nil
+		}
+		absent := errors.Is(err, kerr.UnknownTopicOrPartition)
+		err = fmt.Errorf("list offsets of %s: %w", topic, err)
+		if absent || !kerr.IsRetriable(err) {
+			err = backoff.Permanent(err)
+		}
+		return ends, err
+	}, backoff.WithContext(policy, ctx))
 }
 
 // Load reads the layout and checks it against the broker. Every difference is
