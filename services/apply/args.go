@@ -37,17 +37,14 @@ func ParseArgs(args []string, out io.Writer, getenv func(string) (string, bool))
 	f.BoolVar(&c.Diff, "diff", false, "say what would change and publish nothing")
 	f.BoolVar(&c.Again, "again", false, "publish it although it is in force, as after a dead letter")
 	f.StringVar(&c.Tenant, "tenant", "", "`tenant` that the file must speak of; needed if it names none")
-	for rest := args; ; rest = f.Args()[1:] { // flags may follow the file
-		if err := f.Parse(rest); err != nil {
-			return c, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
+	if err := config.ParseWords(f, args, func(word string) error {
 		if c.File != "" {
-			return c, fmt.Errorf("apply: %q: want one policy file: one tenant a file", f.Arg(0))
+			return fmt.Errorf("apply: %q: want one policy file: one tenant a file", word)
 		}
-		c.File = f.Arg(0)
+		c.File = word
+		return nil
+	}); err != nil {
+		return c, err
 	}
 	if err := config.Load(*file, &c, getenv); err != nil {
 		return c, err

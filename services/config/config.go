@@ -1,9 +1,11 @@
-// Package config reads the one strict YAML file of a role.
+// Package config reads the one strict YAML file of a role, and command lines whose
+// flags stand among words.
 package config
 
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -81,4 +83,18 @@ func Under(key string, err error) error {
 		problems = append(problems, Under(key, problem))
 	}
 	return errors.Join(problems...)
+}
+
+// ParseWords parses flags that may stand before, between and behind words, and
+// hands over each word. It ends with the first error, of a flag or of word.
+func ParseWords(f *flag.FlagSet, args []string, word func(string) error) error {
+	for {
+		if err := f.Parse(args); err != nil || f.NArg() == 0 {
+			return err
+		}
+		if err := word(f.Arg(0)); err != nil {
+			return err
+		}
+		args = f.Args()[1:]
+	}
 }

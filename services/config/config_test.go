@@ -2,8 +2,11 @@ package config
 
 import (
 	"errors"
+	"flag"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,5 +72,34 @@ func TestUnder(t *testing.T) {
 	}
 	if err := Under("rules", nil); err != nil {
 		t.Errorf("nothing became %v", err)
+	}
+}
+
+// Flags stand before, between and behind words; the first error ends it, of a
+// word before that of a flag behind it.
+func TestParseWords(t *testing.T) {
+	parse := func(args ...string) (words []string, loud bool, err error) {
+		f := flag.NewFlagSet("", flag.ContinueOnError)
+		f.SetOutput(io.Discard)
+		f.BoolVar(&loud, "loud", false, "")
+		err = ParseWords(f, args, func(word string) error {
+			if word == "bad" {
+				return errors.New("a bad word")
+			}
+			words = append(words, word)
+			return nil
+		})
+		return words, loud, err
+	}
+	for _, args := range [][]string{{"--loud", "a", "b"}, {"a", "--loud", "b"}, {"a", "b", "--loud"}} {
+		if words, loud, err := parse(args...); !slices.Equal(words, []string{"a", "b"}) || !loud || err != nil {
+			t.Errorf("%q: words %q, loud %v, error %v", args, words, loud, err)
+		}
+	}
+	if _, _, err := parse("a", "bad", "--unknown"); err == nil || err.Error() != "a bad word" {
+		t.Errorf("error %v, want that of the word", err)
+	}
+	if words, _, err := parse("a", "--unknown", "bad"); err == nil || len(words) != 1 {
+		t.Errorf("words %q, error %v, want that of the flag", words, err)
 	}
 }

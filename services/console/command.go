@@ -69,14 +69,8 @@ func ParseArgs(args []string, out io.Writer, getenv func(string) (string, bool))
 	f.StringVar(&c.Key, "key", "", "`file` with the private key of the role that acts, PEM, mode 0600")
 	f.StringVar(&c.Reason, "reason", "", "purpose request: why, in one line of `text`")
 	f.IntVar(&c.Days, "days", 0, "token: it is good for so many `days`, 1 to 90 (30); purpose request: 1 to 30 (14)")
-	for rest := args; ; rest = f.Args()[1:] { // flags may follow words
-		if err := f.Parse(rest); err != nil {
-			return c, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		c.Words = append(c.Words, f.Arg(0))
+	if err := config.ParseWords(f, args, func(word string) error { c.Words = append(c.Words, word); return nil }); err != nil {
+		return c, err
 	}
 	if err := config.Load(*file, &c.Config, getenv); err != nil {
 		return c, err

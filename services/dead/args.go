@@ -54,18 +54,15 @@ func ParseArgs(args []string, out io.Writer, getenv func(string) (string, bool))
 		f.Usage()
 		return c, flag.ErrHelp
 	}
-	for rest := args[1:]; ; rest = f.Args()[1:] { // flags may follow addresses
-		if err := f.Parse(rest); err != nil {
-			return c, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		a, err := ParseAddress(f.Arg(0))
+	if err := config.ParseWords(f, args[1:], func(word string) error {
+		a, err := ParseAddress(word)
 		if err != nil {
-			return c, fmt.Errorf("dead %s: %w", c.Command, err)
+			return fmt.Errorf("dead %s: %w", c.Command, err)
 		}
 		c.Filter.Addresses = append(c.Filter.Addresses, a)
+		return nil
+	}); err != nil {
+		return c, err
 	}
 	if err := config.Load(*file, &c, getenv); err != nil {
 		return c, err

@@ -41,14 +41,8 @@ func ParseArgs(args []string, out io.Writer, getenv func(string) (string, bool))
 	f.StringVar(&c.Grant, "purpose", "", "`id` of an approved purpose, for a question to a person")
 	f.StringVar(&c.Key, "key", "", "`file` with the private key of the role that looks, for --purpose")
 	var words []string
-	for rest := args; ; rest = f.Args()[1:] { // flags may follow words
-		if err := f.Parse(rest); err != nil {
-			return c, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		words = append(words, f.Arg(0))
+	if err := config.ParseWords(f, args, func(word string) error { words = append(words, word); return nil }); err != nil {
+		return c, err
 	}
 	if *asJSON {
 		c.Format = FormatJSON
