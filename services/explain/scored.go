@@ -205,22 +205,13 @@ func (in *inputs) days(own []score.Series, start, end int64, small bool) []day {
 			}
 			d.Role = allRoles
 			if n := len(out); n > 0 && out[n-1].Date == name {
-				d.add(&out[n-1])
+				d.Add(&out[n-1].Day)
 				out = out[:n-1]
 			}
 			out = append(out, d)
 		}
 	}
 	return out
-}
-
-func (d *day) add(o *day) {
-	d.CostNanos += o.CostNanos
-	d.Records += o.Records
-	d.Unpriced += o.Unpriced
-	d.Value.Add(o.Value)
-	d.Linked += o.Linked
-	d.People += o.People
 }
 
 // groups says of which teams and weeks the figures may be shown: what the
