@@ -78,15 +78,15 @@ func (a *assessor) window(index int, end int64) {
 			in.Units = append(in.Units, a.unit(s, w, end, known))
 		}
 	}
-	model := a.model(end)
+	model, unattributed := a.model(end), a.unattributed(w, end)
 	for _, kind := range [...]goodhartv1.ScopeKind{kindTeam, kindModel, kindTool} {
 		from := model.Assess(*byKind[kind])
 		if kind == kindTeam {
-			a.state(a.t.whole, index, from, &from.Whole)
+			a.state(a.t.whole, index, from, &from.Whole, unattributed)
 			a.tellPeople(w, from)
 		}
 		for i := range from.Scores {
-			a.state(a.t.byName[kind][from.Scores[i].Unit], index, from, &from.Scores[i])
+			a.state(a.t.byName[kind][from.Scores[i].Unit], index, from, &from.Scores[i], unattributed)
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (a *assessor) blocksAt(start int64) []score.Block {
 }
 
 // state emits the score of a scope unless it says what the last statement did.
-func (a *assessor) state(s *scope, index int, from *score.Assessment, what *score.Score) {
+func (a *assessor) state(s *scope, index int, from *score.Assessment, what *score.Score, unattributed score.Millionths) {
 	f, w, end := a.f, &a.f.windows[index], from.Inputs.End
 	e := score.Efficiency{
 		Rolling: score.Rolling{
@@ -145,7 +145,7 @@ func (a *assessor) state(s *scope, index int, from *score.Assessment, what *scor
 			Window: w.Name, Start: end - w.Size, End: end, Totals: s.sum(w, end),
 		},
 		Score: what, Provisional: from.Inputs.Provisional(), Dispersion: from.Model.Dispersion,
-		Unattributed: a.unattributed(w, end),
+		Unattributed: unattributed,
 	}
 	e.Rolling.People, e.Rolling.PeopleKnown = s.people(w, end)
 	f.emit.body = e.AppendJSON(f.emit.body[:0]) // without revision, watermark and configuration

@@ -42,8 +42,8 @@ func (f *Fold) emitGroups(midnight int64, out *machine.Outputs) {
 
 // emitTenantGroups states the group sizes of a tenant and week, by team.
 func (f *Fold) emitTenantGroups(t *tenant, week int64, last bool, out *machine.Outputs) {
-	spends := t.teamSpends(week)
-	reasons := f.judge(spends, t.credited(spends, week), week)
+	spends, credited := t.teamSpends(week)
+	reasons := f.judge(spends, credited, week)
 	for i, spend := range spends {
 		next := group{
 			week: week, people: spend.people, reason: reasons[i],
@@ -146,9 +146,9 @@ func (p *parts) dominated() bool {
 }
 
 // teamSpends returns what people spent in each team of a tenant in a week, by
-// team; teams without people are left out.
-func (t *tenant) teamSpends(week int64) []spend {
-	var spends []spend
+// team. Teams without people are left out, and those counted that are credited
+// all the same: their outcomes are merged with what is not published.
+func (t *tenant) teamSpends(week int64) (spends []spend, credited int) {
 	for _, s := range t.scopes {
 		if s.kind != kindTeam {
 			continue
@@ -161,25 +161,14 @@ func (t *tenant) teamSpends(week int64) []spend {
 				sum.tokens.add(x.tokens)
 			}
 		}
-		if sum.people > 0 {
+		switch {
+		case sum.people > 0:
 			spends = append(spends, sum)
+		case s.name != "" && s.outcomesIn(week):
+			credited++
 		}
 	}
-	return spends
-}
-
-// credited counts the teams that had outcomes in a week and, without people who
-// used anything, no spend: their outcomes are merged with what is not published.
-func (t *tenant) credited(spends []spend, week int64) (n int) {
-	for _, s := range t.scopes {
-		if s.kind != kindTeam || s.name == "" || !s.outcomesIn(week) {
-			continue
-		}
-		if !slices.ContainsFunc(spends, func(x spend) bool { return x.scope == s }) {
-			n++
-		}
-	}
-	return n
+	return spends, credited
 }
 
 // outcomesIn reports whether a team had outcomes in a week, by their time or by
