@@ -23,18 +23,22 @@ func Shard(key []byte) int { return int(xxhash.Sum64(key) >> 56) }
 
 // Position is a place in the order in which a partition's records are applied.
 // In the ledger fold only Seq is set, to the record's offset plus one; in the folds that
-// merge it is the record's stamp.
+// merge it is the record's stamp. The zero Position lies before every record.
 type Position struct {
-	// W is the upstream watermark at emission, in ms since the epoch.
+	// W is the upstream watermark at emission, in ms since the epoch;
+	// math.MinInt64 before there was one.
 	W int64
 	// P is the upstream partition.
 	P uint32
-	// Seq is the number of the record among those from P to this partition.
+	// Seq is the number of the record among those from P to this partition, from 1.
 	Seq uint64
 }
 
 // Compare orders positions by (W, P, Seq): -1, 0 or 1.
 func (a Position) Compare(b Position) int {
+	if a.Seq == 0 || b.Seq == 0 {
+		return cmp.Compare(a.Seq, b.Seq)
+	}
 	return cmp.Or(cmp.Compare(a.W, b.W), cmp.Compare(a.P, b.P), cmp.Compare(a.Seq, b.Seq))
 }
 
