@@ -14,6 +14,8 @@ const (
 	pairWays = 8
 	// repeatWithin is how far back a pair counts as seen, in days.
 	repeatWithin = 7
+	// pairsKept is how many days a pair is remembered: a request may come days late.
+	pairsKept = 10
 	// retryWithin and retryRuns: so many of the same in a row, so soon, are retries.
 	retryWithin = 15 * window.Minute
 	retryRuns   = 3
@@ -42,6 +44,7 @@ func (p *pairs) add(k *week, u *Use) {
 	hash := uint32(u.Pair ^ u.Pair>>32)
 	s.PairRequests++
 	s.PairTokens += u.tokens()
+	p.expire(u.TimeMs)
 	seen := p.seen(hash, u.TimeMs)
 	again := p.last.pair == hash && p.last.runs > 0
 	soon := again && u.TimeMs-p.last.ms <= retryWithin
@@ -60,6 +63,33 @@ func (p *pairs) add(k *week, u *Use) {
 		s.RepeatedTokens += u.tokens()
 		s.RepeatedCostNanos += u.CostNanos
 		k.repeat(hash, u.TimeMs)
+	}
+}
+
+// expire drops what is too old to be seen again, on the first request of a day:
+// seven bits do not tell a day from the one 128 days later, and what nobody asks for
+// takes room.
+func (p *pairs) expire(t int64) {
+	day, last := window.Floor(t, window.Day)/window.Day, window.Floor(p.last.ms, window.Day)/window.Day
+	if day <= last || len(p.entries) == 0 {
+		return
+	}
+	kept, from := p.entries[:0], 0
+	for i := range pairSets {
+		at := i % 16 * 4
+		n := int(p.held[i/16] >> at & 15)
+		before := len(kept)
+		for _, e := range p.entries[from : from+n] {
+			// A late request has left the days after it.
+			if age := (uint32(day) - e&127 + pairsKept) % 128; day-last < 64 && age <= 2*pairsKept {
+				kept = append(kept, e)
+			}
+		}
+		from += n
+		p.held[i/16] -= uint64(n-len(kept)+before) << at
+	}
+	if p.entries = kept; cap(kept) > 2*len(kept)+16 {
+		p.entries = append(make([]uint32, 0, len(kept)+len(kept)/4+16), kept...)
 	}
 }
 

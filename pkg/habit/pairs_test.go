@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
 // However little room the sets take, they remember what sets of pairWays places do,
@@ -49,5 +50,48 @@ func TestPackedSetsRememberTheSame(t *testing.T) {
 		if room := min(pairSets*pairWays, int(known)+int(known)/4+16); most > room || repeats == 0 {
 			t.Errorf("%d pairs: room for %d: want at most %d; %d repeats", known, most, room, repeats)
 		}
+	}
+}
+
+// What came more than a week ago is not seen again, and gone soon, also when the seven bits of its day have
+// come round, and so is its room.
+func TestPairsExpire(t *testing.T) {
+	const many = 700
+	fill := func() *pairs {
+		p := new(pairs)
+		for i := range uint64(many) {
+			p.add(&week{sums: new(goodhartv1.Week)}, &Use{Pair: 1 + i*0x9e3779b1, TimeMs: monday + int64(i)})
+		}
+		return p
+	}
+	if full := fill(); len(full.entries) < many*9/10 {
+		t.Fatalf("%d of %d pairs are remembered", len(full.entries), many)
+	}
+	for _, test := range []struct {
+		days       int64
+		kept, seen bool
+	}{{1, true, true}, {7, true, true}, {8, true, false}, {11, false, false}, {100, false, false}, {128, false, false}, {130, false, false}, {256, false, false}} {
+		p, later := fill(), monday+test.days*window.Day
+		k := &week{sums: new(goodhartv1.Week)}
+		p.add(k, &Use{Pair: 1 << 40, TimeMs: later})
+		if left := len(p.entries); (left > many*9/10) != test.kept || !test.kept && (left != 1 || cap(p.entries) > 20) {
+			t.Errorf("after %d days %d pairs in a room for %d", test.days, left, cap(p.entries))
+		}
+		p.add(k, &Use{Pair: 1 + (many-1)*0x9e3779b1, TimeMs: later + 1})
+		if (k.sums.RepeatedRequests > 0) != test.seen {
+			t.Errorf("after %d days: seen again %d times", test.days, k.sums.RepeatedRequests)
+		}
+		var loaded pairs
+		if loaded.load(p.save()); !slices.Equal(loaded.entries, p.entries) || loaded.held != p.held {
+			t.Errorf("after %d days: loaded %v of %v", test.days, loaded.entries, p.entries)
+		}
+	}
+	// Day after day, around a late request.
+	p := fill()
+	for _, day := range []int64{5, 3, 4, 6} {
+		p.add(&week{sums: new(goodhartv1.Week)}, &Use{Pair: 1<<50 + uint64(day), TimeMs: monday + day*window.Day})
+	}
+	if n := len(p.entries); n < many*9/10+4 {
+		t.Errorf("%d pairs after a late request", n)
 	}
 }
