@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -40,6 +41,9 @@ type proxy struct {
 	mu    sync.Mutex
 	seen  []sent
 	judge func(n int, s sent) fate
+	// stored is called when an insert that passes has been stored and the sink has
+	// not been told; nil for nobody.
+	stored func(n int)
 	// gate is closed to let late inserts through; landed tells when one has.
 	gate, landed chan struct{}
 }
@@ -91,11 +95,13 @@ func (b *bed) proxy() (*proxy, string) {
 			body: sha256.Sum256(body), settings: r.URL.Query(),
 		}
 		p.mu.Lock()
+		n := len(p.seen)
 		p.seen = append(p.seen, s)
 		what := pass
 		if p.judge != nil {
-			what = p.judge(len(p.seen)-1, s)
+			what = p.judge(n, s)
 		}
+		stored := p.stored
 		p.mu.Unlock()
 		if what == lose {
 			panic(http.ErrAbortHandler)
@@ -114,6 +120,15 @@ func (b *bed) proxy() (*proxy, string) {
 		if what == loseAnswer {
 			rp.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
+		}
+		if stored != nil {
+			answer := httptest.NewRecorder()
+			rp.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+			stored(n)
+			maps.Copy(w.Header(), answer.Header())
+			w.WriteHeader(answer.Code)
+			_, _ = w.Write(answer.Body.Bytes())
+			return
 		}
 		rp.ServeHTTP(w, r)
 	}))
