@@ -124,11 +124,15 @@ func bunching(s *sample) Finding {
 		after, pre := s.adoptionEdge(since), s.adoptionEdge(before)
 		return judge(after.test(outer, 3), minLocalTeams, pre.test(outer, 3))
 	}
+	least := minLocal
+	if s.Panel.TeamUnits {
+		least = minLocalTeams
+	}
 	at := func(in span, factor float64) bunch {
 		e := s.edge(in, factor*float64(s.Target.Threshold))
 		return e.test(ringTo, steepest)
 	}
-	return judge(at(since, 1), minLocal, at(since, 0.8), at(since, 1.25), at(before, 1))
+	return judge(at(since, 1), least, at(since, 0.8), at(since, 1.25), at(before, 1))
 }
 
 // judge turns a test into a finding; the greatest of the placebos stands for all.

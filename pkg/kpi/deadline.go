@@ -30,6 +30,9 @@ const (
 // a person's only day of use in the week is one of those. Periods differ from
 // each other for all people at once, so that periods are the sample.
 func deadlineShift(s *sample) Finding {
+	if s.Target.Metric == policy.Efficiency {
+		return unknown(0, ReasonMetric) // a score has no days
+	}
 	announced := s.Target.Announced
 	before := s.lateness(span{0, min(announced, s.Week+1)})
 	after := s.lateness(span{max(0, announced), s.Week + 1})

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 )
 
 func excessCheck() Check {
@@ -154,6 +156,9 @@ func (x *exchange) priced() bool {
 // then moved it for all alike: new tools that serve some alone look like excess.
 func excess(s *sample) Finding {
 	n := len(s.changed)
+	if s.Target.Metric == policy.Efficiency {
+		return unknown(n, ReasonMetric) // it is defined on tokens
+	}
 	if s.short != "" {
 		return unknown(n, s.short)
 	}

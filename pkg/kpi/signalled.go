@@ -1,5 +1,7 @@
 package kpi
 
+import "github.com/goodhartlabs/goodhart/pkg/policy"
+
 func signalledCheck() Check {
 	return Check{
 		Name: "signalled_share", Title: "Tokens in signalled sessions",
@@ -10,6 +12,9 @@ func signalledCheck() Check {
 
 // signalled is an input; it raises no alarm, for signals have their own.
 func signalled(s *sample) Finding {
+	if s.Target.Metric == policy.Efficiency {
+		return unknown(0, ReasonMetric) // it is defined on tokens
+	}
 	if s.SignalledOf <= 0 || s.Signalled < 0 || s.Signalled > s.SignalledOf {
 		return unknown(0, ReasonNotGiven)
 	}

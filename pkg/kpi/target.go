@@ -7,7 +7,10 @@ type Target struct {
 	ID     string
 	Metric policy.Metric
 	// Threshold is per person and period in units of the metric; for
-	// policy.WeeklyUse it is a share of the people, in thousandths.
+	// policy.WeeklyUse it is a share of the people, in thousandths, and for
+	// policy.Efficiency per team: the panel is one of teams then, whose Tokens, and
+	// DayTokens of a Monday, are the score, and whose Outcomes are the worth of what
+	// has survived.
 	Threshold int64
 	Period    policy.Period
 	// Announced is the first week of the panel under the target: 0 if it was

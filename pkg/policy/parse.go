@@ -107,7 +107,7 @@ func (r *reader) target(path string, v any) Target {
 	o := r.object(path, v, "id", "metric", "threshold", "period", "announced_at", "withdrawn_at", "scope", "teams")
 	t := Target{
 		ID:          o.label("id"),
-		Metric:      enum(o, "metric", false, Tokens, Requests, WeeklyUse, Cost),
+		Metric:      enum(o, "metric", false, Tokens, Requests, WeeklyUse, Cost, Efficiency),
 		Period:      enum(o, "period", false, Week, Month, Quarter),
 		AnnouncedAt: o.day("announced_at", false),
 		WithdrawnAt: o.day("withdrawn_at", true),
@@ -122,6 +122,8 @@ func (r *reader) target(path string, v any) Target {
 		t.Threshold, _ = o.whole("threshold", false, 1, 1000, "thousandths of the people")
 	case Cost:
 		t.Threshold, _ = o.whole("threshold", false, 1, 1e18, "nano-USD per person and period")
+	case Efficiency:
+		t.Threshold, _ = o.whole("threshold", false, 1, 1e6, "thousandths of a point of the score")
 	default: // nobody knows the unit
 		t.Threshold, _ = o.whole("threshold", false, 1, 1e18, "")
 	}
@@ -136,10 +138,26 @@ func (r *reader) target(path string, v any) Target {
 		}
 		t.Teams = append(t.Teams, team)
 	}
-	if len(t.Teams) > 0 && t.Scope == ScopeTenant {
+	if t.Metric == Efficiency {
+		o.weekOfAll(&t)
+	} else if len(t.Teams) > 0 && t.Scope == ScopeTenant {
 		o.want(o.at("scope"), string(t.Scope), "team, where teams are named")
 	}
 	return t
+}
+
+// weekOfAll reports what a target on the score cannot have: the card compares the
+// teams of the tenant, week by week.
+func (o object) weekOfAll(t *Target) {
+	if t.Period == Month || t.Period == Quarter {
+		o.want(o.at("period"), o.fields["period"], "week, of efficiency")
+	}
+	if t.Scope == ScopeTeam {
+		o.want(o.at("scope"), o.fields["scope"], "tenant, of efficiency")
+	}
+	if len(t.Teams) > 0 {
+		o.problem(o.at("teams"), "want none, of efficiency")
+	}
 }
 
 func (r *reader) automation(path string, v any) Automation {

@@ -97,6 +97,9 @@ const (
 	WeeklyUse Metric = "weekly_use"
 	// Cost per person and period, nano-USD.
 	Cost Metric = "cost"
+	// Efficiency is the score of each team for seven days, thousandths of an index
+	// point: 100000 is what its peers achieve.
+	Efficiency Metric = "efficiency"
 )
 
 // Period is how often a target is due.

@@ -196,7 +196,8 @@ func FuzzParse(f *testing.F) {
 	for _, section := range []string{
 		`"roles":[{"id":"r","outcomes":"linked"}],"teams":[{"id":"a","size":1e3,"role":"r","connected":60}]`,
 		`"teams":[{"id":"a","size":9}],"outcomes":[{"kind":"pr_merged","team":"a","weight":7}],"cap_per_ticket":1`,
-		`"targets":[{"id":"t","metric":"cost","threshold":5,"period":"month","announced_at":"2026-02-28","scope":"team"}]`,
+		`"targets":[{"id":"t","metric":"cost","threshold":5,"period":"month","announced_at":"2026-02-28","scope":"team"},` +
+			`{"id":"u","metric":"efficiency","threshold":120000,"period":"week","announced_at":"2026-02-28","teams":[]}]`,
 		`"automation":[{"id":"a","credential":"k","cron":"*/5 1-2,3 * * 7"}]`,
 		`"context":[{"kind":"release","scope":"tool","name":"x","from":"2026-02-28","to":"2026-03-01"}]`,
 		`"disputes":[{"signal":"s","state":"open","until":"2026-02-28"}]`,

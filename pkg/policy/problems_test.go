@@ -65,11 +65,19 @@ func TestProblems(t *testing.T) {
 	target := func(rest string) string {
 		return `"targets":[{"id":"t","period":"week","announced_at":"2026-09-07",` + rest + `}]`
 	}
-	f(inSchema, target(`"metric":"lines","threshold":1`), `targets[0].metric: "lines": want one of tokens, requests, weekly_use, cost`)
+	f(inSchema, target(`"metric":"lines","threshold":1`), `targets[0].metric: "lines": want one of tokens, requests, weekly_use, cost, efficiency`)
 	f(inSchema, target(`"metric":"tokens","threshold":0`), "targets[0].threshold: 0: want a whole number 1..1000000000000000, tokens per person and period")
 	f(beyondSchema, target(`"metric":"requests","threshold":1000000001`), "targets[0].threshold: 1000000001: want a whole number 1..1000000000, requests per person and period")
 	f(inSchema, target(`"metric":"weekly_use","threshold":1001`), "targets[0].threshold: 1001: want a whole number 1..1000, thousandths of the people")
 	f(inSchema, target(`"metric":"cost","threshold":0.5`), "targets[0].threshold: 0.5: want a whole number 1..1000000000000000000, nano-USD per person and period")
+	f(inSchema, target(`"metric":"efficiency","threshold":0`), "targets[0].threshold: 0: want a whole number 1..1000000, thousandths of a point of the score")
+	f(inSchema, target(`"metric":"efficiency","threshold":1000001`), "targets[0].threshold: 1000001: want a whole number 1..1000000, thousandths of a point of the score")
+	f(inSchema, target(`"metric":"efficiency","threshold":120000,"scope":"team"`), `targets[0].scope: "team": want tenant, of efficiency`)
+	f(inSchema, `"teams":[{"id":"a","size":1}],`+target(`"metric":"efficiency","threshold":120000,"teams":["a"]`), "targets[0].teams: want none, of efficiency")
+	for _, period := range []string{"month", "quarter"} {
+		f(inSchema, `"targets":[{"id":"t","metric":"efficiency","threshold":120000,"period":"`+period+`","announced_at":"2026-09-07"}]`,
+			`targets[0].period: "`+period+`": want week, of efficiency`)
+	}
 	f(inSchema, target(`"metric":"tokens"`), "targets[0].threshold: missing: want a whole number 1..1000000000000000, tokens per person and period")
 	f(inSchema, target(`"metric":"tokens","threshold":9,"scope":"tool"`), `targets[0].scope: "tool": want one of tenant, team`)
 	f(beyondSchema, target(`"metric":"tokens","threshold":9,"withdrawn_at":"2026-09-07"`), `targets[0].withdrawn_at: "2026-09-07": want a day after announced_at, 2026-09-07`)

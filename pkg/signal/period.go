@@ -19,7 +19,8 @@ const periodsKept = 10
 // the subject in the week; nil for none.
 func (o *observation) target() *policy.Target {
 	for _, t := range o.all.policy.TargetsAt(o.week.WeekStartMs) {
-		if t.Metric != policy.WeeklyUse && t.SetFor(o.week.Team) {
+		perPerson := t.Metric != policy.WeeklyUse && t.Metric != policy.Efficiency
+		if perPerson && t.SetFor(o.week.Team) {
 			return t
 		}
 	}
@@ -71,7 +72,7 @@ func (o *observation) addDay(p *PeriodState, at int64, day int) {
 		amount = w.DayRequests[day]
 	case policy.Cost:
 		amount = w.DayCostNanos[day]
-	case policy.Tokens, policy.WeeklyUse:
+	case policy.Tokens, policy.WeeklyUse, policy.Efficiency:
 	}
 	p.Amount += amount
 	p.Requests += w.DayRequests[day]

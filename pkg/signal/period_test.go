@@ -72,6 +72,7 @@ func TestPeriodChanges(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	c.declares.Targets = []policy.Target{
+		{ID: "A", Metric: policy.Efficiency, Threshold: 120_000, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)},
 		{ID: "B", Metric: policy.Cost, Threshold: 1, Period: policy.Week, AnnouncedAt: policy.Day(firstWeek), Scope: policy.ScopeTeam, Teams: []string{"t0"}},
 		{ID: "U", Metric: policy.WeeklyUse, Threshold: 800, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(firstWeek)},
 	}

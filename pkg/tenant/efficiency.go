@@ -84,6 +84,7 @@ func (a *assessor) window(index int, end int64) {
 		if kind == kindTeam {
 			a.state(a.t.whole, index, from, &from.Whole, unattributed)
 			a.tellPeople(w, from)
+			a.achieve(w, from)
 		}
 		for i := range from.Scores {
 			a.state(a.t.byName[kind][from.Scores[i].Unit], index, from, &from.Scores[i], unattributed)

@@ -83,6 +83,7 @@ func (f *Fold) judgeWeek(t *tenant, week int64, out *machine.Outputs) {
 		}
 	}
 	t.panel.trim(week, f.cfg.PanelWeeks)
+	t.trimScored(week, f.cfg.PanelWeeks)
 	if len(subjects) == 0 && t.quiet() {
 		return
 	}

@@ -165,9 +165,13 @@ func (c *cards) emit(target *policy.Target, team string, out *machine.Outputs) {
 		return
 	}
 	since := window.WeekStart(int64(target.AnnouncedAt)-1) + window.Week // the first week that began under it
-	in := kpi.Input{Panel: c.whole, Week: int((c.week - c.whole.Start) / window.Week), Target: kpi.Target{
+	of := c.whole
+	if target.Metric == policy.Efficiency {
+		of = c.t.teamPanel(c.week)
+	}
+	in := kpi.Input{Panel: of, Week: int((c.week - of.Start) / window.Week), Target: kpi.Target{
 		ID: target.ID, Metric: target.Metric, Threshold: target.Threshold, Period: target.Period,
-		Announced: int(max(0, (since-c.whole.Start)/window.Week)),
+		Announced: int(max(0, (since-of.Start)/window.Week)),
 		Teams:     target.Teams, TeamSizes: map[string]int{},
 	}}
 	kind := "tenant"

@@ -60,6 +60,7 @@ func companyPolicy() string {
 // card is a record of kpi.v1.
 type card struct {
 	Key, ID    string
+	Body       string
 	Target     string   `json:"target"`
 	ScopeKind  string   `json:"scope_kind"`
 	WeekStart  int64    `json:"week_start"`
@@ -80,7 +81,7 @@ func issued(t *testing.T, f *Fold, log []machine.Record) []card {
 			if o.Topic != schemas.TopicKPI {
 				continue
 			}
-			c := card{Key: string(o.Key)}
+			c := card{Key: string(o.Key), Body: string(o.Body())}
 			var value any
 			if err := json.Unmarshal(o.Body(), &value); err != nil {
 				t.Fatal(err)

@@ -141,7 +141,7 @@ func (f *Fold) forget(now int64) {
 		})
 	}
 	f.order = slices.DeleteFunc(f.order, func(t *tenant) bool {
-		if len(t.scopes) > 0 || t.config != nil || !t.quiet() || len(t.panel) > 0 {
+		if len(t.scopes) > 0 || t.config != nil || !t.quiet() || len(t.panel)+len(t.scored) > 0 {
 			return false
 		}
 		delete(f.tenants, t.name)

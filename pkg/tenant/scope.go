@@ -53,6 +53,8 @@ type tenant struct {
 	signals signal.State
 	policy  *policy.Policy
 	panel   panel
+	// scored is what teams achieved in the weeks that cards compare, sorted.
+	scored []scored
 	// since is the first midnight from which everything is known, 0 for none yet;
 	// learned is what the scores compare with, sorted by end.
 	since   int64

@@ -30,7 +30,7 @@ func (f *Fold) AppendShard(dst []byte, _ int) []byte {
 func (f *Fold) saveTenant(t *tenant) *goodhartv1.TenantState {
 	sortWeeks(t.weeks)
 	m := &goodhartv1.TenantState{Tenant: t.name, Config: t.config, Weeks: saveWeeks(t.weeks), Signals: saveSignals(&t.signals), Panel: savePanel(t.panel)}
-	m.SinceMs, m.Learned = t.since, each(t.learned, saveLearned)
+	m.SinceMs, m.Learned, m.Scored = t.since, each(t.learned, saveLearned), each(t.scored, saveScored)
 	for i, s := range t.scopes {
 		s.index = uint32(i)
 		m.Scopes = append(m.Scopes, f.saveScope(s))
@@ -168,7 +168,7 @@ func (f *Fold) loadTenant(saved *goodhartv1.TenantState) error {
 		}
 		t.configure(saved.Config, p)
 	}
-	t.since, t.learned = saved.SinceMs, each(saved.Learned, loadLearned)
+	t.since, t.learned, t.scored = saved.SinceMs, each(saved.Learned, loadLearned), each(saved.Scored, loadScored)
 	t.panel = loadPanel(saved.Panel)
 	t.weeks, t.signals = loadWeeks(saved.Weeks), loadSignals(saved.Signals)
 	for _, state := range saved.Scopes {

@@ -44,8 +44,8 @@ type Config struct {
 	// MinimumGroup is k: figures of fewer people are not published. At least
 	// MinimumGroupFloor.
 	MinimumGroup int `yaml:"minimum_group"`
-	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, for
-	// the health cards of targets to compare: 0 to MostPanelWeeks. With fewer than 16
+	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, and
+	// the scores of teams, for the health cards of targets to compare: 0 to MostPanelWeeks. With fewer than 16
 	// before an announcement and 5 after it no card can say anything.
 	PanelWeeks int `yaml:"panel_weeks"`
 }

@@ -61,8 +61,8 @@ type Rules struct {
 	FinaliseAfter time.Duration `yaml:"finalise_after"`
 	// MinimumGroup is k: fewer people in a team-week are not shown; 5 or more.
 	MinimumGroup int `yaml:"minimum_group"`
-	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, for
-	// the health cards of targets; 0 for none.
+	// PanelWeeks is for how many weeks the sums of each person's weeks are kept, and
+	// the scores of teams, for the health cards of targets; 0 for none.
 	PanelWeeks int `yaml:"panel_weeks"`
 }
 

@@ -261,7 +261,10 @@ type TenantState struct {
 	// The first UTC midnight from which everything is known; 0: none yet.
 	SinceMs int64 `protobuf:"varint,8,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
 	// What efficiency was last learned from, sorted by end_ms.
-	Learned       []*LearnedWeeks `protobuf:"bytes,9,rep,name=learned,proto3" json:"learned,omitempty"`
+	Learned []*LearnedWeeks `protobuf:"bytes,9,rep,name=learned,proto3" json:"learned,omitempty"`
+	// What teams achieved in the weeks that the card of a target on the efficiency
+	// score compares, sorted by week_ms; weeks in which no team had a score are absent.
+	Scored        []*ScoredWeek `protobuf:"bytes,10,rep,name=scored,proto3" json:"scored,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +362,132 @@ func (x *TenantState) GetLearned() []*LearnedWeeks {
 	return nil
 }
 
+func (x *TenantState) GetScored() []*ScoredWeek {
+	if x != nil {
+		return x.Scored
+	}
+	return nil
+}
+
+// ScoredWeek is an ISO week of the teams that had an efficiency score.
+type ScoredWeek struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its Monday 00:00 UTC.
+	WeekMs int64 `protobuf:"varint,1,opt,name=week_ms,json=weekMs,proto3" json:"week_ms,omitempty"`
+	// Sorted by team.
+	Teams         []*ScoredTeam `protobuf:"bytes,2,rep,name=teams,proto3" json:"teams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScoredWeek) Reset() {
+	*x = ScoredWeek{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoredWeek) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoredWeek) ProtoMessage() {}
+
+func (x *ScoredWeek) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoredWeek.ProtoReflect.Descriptor instead.
+func (*ScoredWeek) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ScoredWeek) GetWeekMs() int64 {
+	if x != nil {
+		return x.WeekMs
+	}
+	return 0
+}
+
+func (x *ScoredWeek) GetTeams() []*ScoredTeam {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+// ScoredTeam is what a team achieved in a week.
+type ScoredTeam struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Team  string                 `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	// Thousandths of a point of the score, as it stood when the week was judged.
+	Score int64 `protobuf:"varint,2,opt,name=score,proto3" json:"score,omitempty"`
+	// Worth of the outcomes of the week that have survived, thousandths of a point;
+	// absent while they settle, or where it is not known.
+	Settled       *int64 `protobuf:"zigzag64,3,opt,name=settled,proto3,oneof" json:"settled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScoredTeam) Reset() {
+	*x = ScoredTeam{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoredTeam) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoredTeam) ProtoMessage() {}
+
+func (x *ScoredTeam) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoredTeam.ProtoReflect.Descriptor instead.
+func (*ScoredTeam) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScoredTeam) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *ScoredTeam) GetScore() int64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *ScoredTeam) GetSettled() int64 {
+	if x != nil && x.Settled != nil {
+		return *x.Settled
+	}
+	return 0
+}
+
 // LearnedWeeks is what teams did in the weeks that the expected curve of windows
 // rests on.
 type LearnedWeeks struct {
@@ -372,7 +501,7 @@ type LearnedWeeks struct {
 
 func (x *LearnedWeeks) Reset() {
 	*x = LearnedWeeks{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -384,7 +513,7 @@ func (x *LearnedWeeks) String() string {
 func (*LearnedWeeks) ProtoMessage() {}
 
 func (x *LearnedWeeks) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[4]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -397,7 +526,7 @@ func (x *LearnedWeeks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedWeeks.ProtoReflect.Descriptor instead.
 func (*LearnedWeeks) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{4}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LearnedWeeks) GetEndMs() int64 {
@@ -437,7 +566,7 @@ type LearnedWeek struct {
 
 func (x *LearnedWeek) Reset() {
 	*x = LearnedWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +578,7 @@ func (x *LearnedWeek) String() string {
 func (*LearnedWeek) ProtoMessage() {}
 
 func (x *LearnedWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[5]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +591,7 @@ func (x *LearnedWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LearnedWeek.ProtoReflect.Descriptor instead.
 func (*LearnedWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{5}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LearnedWeek) GetTeam() string {
@@ -571,7 +700,7 @@ type PersonPanel struct {
 
 func (x *PersonPanel) Reset() {
 	*x = PersonPanel{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +712,7 @@ func (x *PersonPanel) String() string {
 func (*PersonPanel) ProtoMessage() {}
 
 func (x *PersonPanel) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[6]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +725,7 @@ func (x *PersonPanel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonPanel.ProtoReflect.Descriptor instead.
 func (*PersonPanel) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{6}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PersonPanel) GetSubject() string {
@@ -647,7 +776,7 @@ type PanelWeek struct {
 
 func (x *PanelWeek) Reset() {
 	*x = PanelWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +788,7 @@ func (x *PanelWeek) String() string {
 func (*PanelWeek) ProtoMessage() {}
 
 func (x *PanelWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[7]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +801,7 @@ func (x *PanelWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PanelWeek.ProtoReflect.Descriptor instead.
 func (*PanelWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{7}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PanelWeek) GetTokens() int64 {
@@ -744,7 +873,7 @@ type SubjectWeek struct {
 
 func (x *SubjectWeek) Reset() {
 	*x = SubjectWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +885,7 @@ func (x *SubjectWeek) String() string {
 func (*SubjectWeek) ProtoMessage() {}
 
 func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[8]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +898,7 @@ func (x *SubjectWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectWeek.ProtoReflect.Descriptor instead.
 func (*SubjectWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{8}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubjectWeek) GetSubject() string {
@@ -816,7 +945,7 @@ type SignalState struct {
 
 func (x *SignalState) Reset() {
 	*x = SignalState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +957,7 @@ func (x *SignalState) String() string {
 func (*SignalState) ProtoMessage() {}
 
 func (x *SignalState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[9]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +970,7 @@ func (x *SignalState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalState.ProtoReflect.Descriptor instead.
 func (*SignalState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{9}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SignalState) GetSubjects() []*SubjectHistory {
@@ -905,7 +1034,7 @@ type SubjectHistory struct {
 
 func (x *SubjectHistory) Reset() {
 	*x = SubjectHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1046,7 @@ func (x *SubjectHistory) String() string {
 func (*SubjectHistory) ProtoMessage() {}
 
 func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[10]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1059,7 @@ func (x *SubjectHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubjectHistory.ProtoReflect.Descriptor instead.
 func (*SubjectHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{10}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SubjectHistory) GetSubject() string {
@@ -1016,7 +1145,7 @@ type FamilyHistory struct {
 
 func (x *FamilyHistory) Reset() {
 	*x = FamilyHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1157,7 @@ func (x *FamilyHistory) String() string {
 func (*FamilyHistory) ProtoMessage() {}
 
 func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[11]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1170,7 @@ func (x *FamilyHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FamilyHistory.ProtoReflect.Descriptor instead.
 func (*FamilyHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{11}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FamilyHistory) GetCode() string {
@@ -1084,7 +1213,7 @@ type SignalWindow struct {
 
 func (x *SignalWindow) Reset() {
 	*x = SignalWindow{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1225,7 @@ func (x *SignalWindow) String() string {
 func (*SignalWindow) ProtoMessage() {}
 
 func (x *SignalWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[12]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1238,7 @@ func (x *SignalWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalWindow.ProtoReflect.Descriptor instead.
 func (*SignalWindow) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{12}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SignalWindow) GetWeekMs() int64 {
@@ -1146,7 +1275,7 @@ type GroupHistory struct {
 
 func (x *GroupHistory) Reset() {
 	*x = GroupHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1287,7 @@ func (x *GroupHistory) String() string {
 func (*GroupHistory) ProtoMessage() {}
 
 func (x *GroupHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[13]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1300,7 @@ func (x *GroupHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupHistory.ProtoReflect.Descriptor instead.
 func (*GroupHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{13}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GroupHistory) GetCode() string {
@@ -1228,7 +1357,7 @@ type StandingSignal struct {
 
 func (x *StandingSignal) Reset() {
 	*x = StandingSignal{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1369,7 @@ func (x *StandingSignal) String() string {
 func (*StandingSignal) ProtoMessage() {}
 
 func (x *StandingSignal) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[14]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1382,7 @@ func (x *StandingSignal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingSignal.ProtoReflect.Descriptor instead.
 func (*StandingSignal) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{14}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StandingSignal) GetId() string {
@@ -1388,7 +1517,7 @@ type SignalMute struct {
 
 func (x *SignalMute) Reset() {
 	*x = SignalMute{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1529,7 @@ func (x *SignalMute) String() string {
 func (*SignalMute) ProtoMessage() {}
 
 func (x *SignalMute) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[15]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1542,7 @@ func (x *SignalMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalMute.ProtoReflect.Descriptor instead.
 func (*SignalMute) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{15}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SignalMute) GetCode() string {
@@ -1456,7 +1585,7 @@ type RepeatHistory struct {
 
 func (x *RepeatHistory) Reset() {
 	*x = RepeatHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1597,7 @@ func (x *RepeatHistory) String() string {
 func (*RepeatHistory) ProtoMessage() {}
 
 func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[16]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1610,7 @@ func (x *RepeatHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepeatHistory.ProtoReflect.Descriptor instead.
 func (*RepeatHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{16}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RepeatHistory) GetWeekMs() int64 {
@@ -1518,7 +1647,7 @@ type AdoptionHistory struct {
 
 func (x *AdoptionHistory) Reset() {
 	*x = AdoptionHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1659,7 @@ func (x *AdoptionHistory) String() string {
 func (*AdoptionHistory) ProtoMessage() {}
 
 func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[17]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1672,7 @@ func (x *AdoptionHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionHistory.ProtoReflect.Descriptor instead.
 func (*AdoptionHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{17}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AdoptionHistory) GetTarget() string {
@@ -1587,7 +1716,7 @@ type AdoptionWeek struct {
 
 func (x *AdoptionWeek) Reset() {
 	*x = AdoptionWeek{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1728,7 @@ func (x *AdoptionWeek) String() string {
 func (*AdoptionWeek) ProtoMessage() {}
 
 func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[18]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1741,7 @@ func (x *AdoptionWeek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptionWeek.ProtoReflect.Descriptor instead.
 func (*AdoptionWeek) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{18}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *AdoptionWeek) GetWeekMs() int64 {
@@ -1665,7 +1794,7 @@ type PeriodHistory struct {
 
 func (x *PeriodHistory) Reset() {
 	*x = PeriodHistory{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1806,7 @@ func (x *PeriodHistory) String() string {
 func (*PeriodHistory) ProtoMessage() {}
 
 func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[19]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1819,7 @@ func (x *PeriodHistory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeriodHistory.ProtoReflect.Descriptor instead.
 func (*PeriodHistory) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{19}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PeriodHistory) GetTarget() string {
@@ -1806,7 +1935,7 @@ type ClosedPeriod struct {
 
 func (x *ClosedPeriod) Reset() {
 	*x = ClosedPeriod{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1947,7 @@ func (x *ClosedPeriod) String() string {
 func (*ClosedPeriod) ProtoMessage() {}
 
 func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[20]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1960,7 @@ func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosedPeriod.ProtoReflect.Descriptor instead.
 func (*ClosedPeriod) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{20}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ClosedPeriod) GetStartMs() int64 {
@@ -1950,7 +2079,7 @@ type ScopeState struct {
 
 func (x *ScopeState) Reset() {
 	*x = ScopeState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1962,7 +2091,7 @@ func (x *ScopeState) String() string {
 func (*ScopeState) ProtoMessage() {}
 
 func (x *ScopeState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[21]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1975,7 +2104,7 @@ func (x *ScopeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeState.ProtoReflect.Descriptor instead.
 func (*ScopeState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{21}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ScopeState) GetKind() ScopeKind {
@@ -2070,7 +2199,7 @@ type RateState struct {
 
 func (x *RateState) Reset() {
 	*x = RateState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2082,7 +2211,7 @@ func (x *RateState) String() string {
 func (*RateState) ProtoMessage() {}
 
 func (x *RateState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2095,7 +2224,7 @@ func (x *RateState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateState.ProtoReflect.Descriptor instead.
 func (*RateState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RateState) GetLevel() []float64 {
@@ -2175,7 +2304,7 @@ type CrewState struct {
 
 func (x *CrewState) Reset() {
 	*x = CrewState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2187,7 +2316,7 @@ func (x *CrewState) String() string {
 func (*CrewState) ProtoMessage() {}
 
 func (x *CrewState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2200,7 +2329,7 @@ func (x *CrewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewState.ProtoReflect.Descriptor instead.
 func (*CrewState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CrewState) GetRole() string {
@@ -2241,7 +2370,7 @@ type CrewDay struct {
 
 func (x *CrewDay) Reset() {
 	*x = CrewDay{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2382,7 @@ func (x *CrewDay) String() string {
 func (*CrewDay) ProtoMessage() {}
 
 func (x *CrewDay) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2395,7 @@ func (x *CrewDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewDay.ProtoReflect.Descriptor instead.
 func (*CrewDay) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CrewDay) GetStartMs() int64 {
@@ -2321,7 +2450,7 @@ type CrewOutcome struct {
 
 func (x *CrewOutcome) Reset() {
 	*x = CrewOutcome{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2462,7 @@ func (x *CrewOutcome) String() string {
 func (*CrewOutcome) ProtoMessage() {}
 
 func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2475,7 @@ func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewOutcome.ProtoReflect.Descriptor instead.
 func (*CrewOutcome) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CrewOutcome) GetDayMs() int64 {
@@ -2412,7 +2541,7 @@ type ScopeStatement struct {
 
 func (x *ScopeStatement) Reset() {
 	*x = ScopeStatement{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2553,7 @@ func (x *ScopeStatement) String() string {
 func (*ScopeStatement) ProtoMessage() {}
 
 func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2566,7 @@ func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeStatement.ProtoReflect.Descriptor instead.
 func (*ScopeStatement) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ScopeStatement) GetWindow() string {
@@ -2480,7 +2609,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2621,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2634,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -2537,7 +2666,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2678,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2691,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -2610,7 +2739,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2622,7 +2751,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2635,7 +2764,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -2692,7 +2821,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2704,7 +2833,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2717,7 +2846,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -2759,7 +2888,7 @@ type PersonScope struct {
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2771,7 +2900,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2784,7 +2913,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -2865,7 +2994,7 @@ type Attendance struct {
 
 func (x *Attendance) Reset() {
 	*x = Attendance{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2877,7 +3006,7 @@ func (x *Attendance) String() string {
 func (*Attendance) ProtoMessage() {}
 
 func (x *Attendance) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2890,7 +3019,7 @@ func (x *Attendance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attendance.ProtoReflect.Descriptor instead.
 func (*Attendance) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Attendance) GetRole() string {
@@ -2933,7 +3062,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3074,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3087,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{33}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -2995,7 +3124,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\atenants\x18\x03 \x03(\v2\x18.goodhart.v1.TenantStateR\atenants\"=\n" +
 	"\x0eTenantSchedule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
-	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\x99\x03\n" +
+	"\anext_ms\x18\x02 \x01(\x12R\x06nextMs\"\xca\x03\n" +
 	"\vTenantState\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12+\n" +
 	"\x06config\x18\x02 \x01(\v2\x13.goodhart.v1.ConfigR\x06config\x12/\n" +
@@ -3005,7 +3134,20 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\asignals\x18\x06 \x01(\v2\x18.goodhart.v1.SignalStateR\asignals\x12.\n" +
 	"\x05panel\x18\a \x03(\v2\x18.goodhart.v1.PersonPanelR\x05panel\x12\x19\n" +
 	"\bsince_ms\x18\b \x01(\x03R\asinceMs\x123\n" +
-	"\alearned\x18\t \x03(\v2\x19.goodhart.v1.LearnedWeeksR\alearned\"U\n" +
+	"\alearned\x18\t \x03(\v2\x19.goodhart.v1.LearnedWeeksR\alearned\x12/\n" +
+	"\x06scored\x18\n" +
+	" \x03(\v2\x17.goodhart.v1.ScoredWeekR\x06scored\"T\n" +
+	"\n" +
+	"ScoredWeek\x12\x17\n" +
+	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12-\n" +
+	"\x05teams\x18\x02 \x03(\v2\x17.goodhart.v1.ScoredTeamR\x05teams\"a\n" +
+	"\n" +
+	"ScoredTeam\x12\x12\n" +
+	"\x04team\x18\x01 \x01(\tR\x04team\x12\x14\n" +
+	"\x05score\x18\x02 \x01(\x03R\x05score\x12\x1d\n" +
+	"\asettled\x18\x03 \x01(\x12H\x00R\asettled\x88\x01\x01B\n" +
+	"\n" +
+	"\b_settled\"U\n" +
 	"\fLearnedWeeks\x12\x15\n" +
 	"\x06end_ms\x18\x01 \x01(\x03R\x05endMs\x12.\n" +
 	"\x05weeks\x18\x02 \x03(\v2\x18.goodhart.v1.LearnedWeekR\x05weeks\"\xed\x02\n" +
@@ -3270,97 +3412,101 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
 	(*TenantFoldState)(nil), // 2: goodhart.v1.TenantFoldState
 	(*TenantSchedule)(nil),  // 3: goodhart.v1.TenantSchedule
 	(*TenantState)(nil),     // 4: goodhart.v1.TenantState
-	(*LearnedWeeks)(nil),    // 5: goodhart.v1.LearnedWeeks
-	(*LearnedWeek)(nil),     // 6: goodhart.v1.LearnedWeek
-	(*PersonPanel)(nil),     // 7: goodhart.v1.PersonPanel
-	(*PanelWeek)(nil),       // 8: goodhart.v1.PanelWeek
-	(*SubjectWeek)(nil),     // 9: goodhart.v1.SubjectWeek
-	(*SignalState)(nil),     // 10: goodhart.v1.SignalState
-	(*SubjectHistory)(nil),  // 11: goodhart.v1.SubjectHistory
-	(*FamilyHistory)(nil),   // 12: goodhart.v1.FamilyHistory
-	(*SignalWindow)(nil),    // 13: goodhart.v1.SignalWindow
-	(*GroupHistory)(nil),    // 14: goodhart.v1.GroupHistory
-	(*StandingSignal)(nil),  // 15: goodhart.v1.StandingSignal
-	(*SignalMute)(nil),      // 16: goodhart.v1.SignalMute
-	(*RepeatHistory)(nil),   // 17: goodhart.v1.RepeatHistory
-	(*AdoptionHistory)(nil), // 18: goodhart.v1.AdoptionHistory
-	(*AdoptionWeek)(nil),    // 19: goodhart.v1.AdoptionWeek
-	(*PeriodHistory)(nil),   // 20: goodhart.v1.PeriodHistory
-	(*ClosedPeriod)(nil),    // 21: goodhart.v1.ClosedPeriod
-	(*ScopeState)(nil),      // 22: goodhart.v1.ScopeState
-	(*RateState)(nil),       // 23: goodhart.v1.RateState
-	(*CrewState)(nil),       // 24: goodhart.v1.CrewState
-	(*CrewDay)(nil),         // 25: goodhart.v1.CrewDay
-	(*CrewOutcome)(nil),     // 26: goodhart.v1.CrewOutcome
-	(*ScopeStatement)(nil),  // 27: goodhart.v1.ScopeStatement
-	(*ScopePane)(nil),       // 28: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 29: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 30: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 31: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 32: goodhart.v1.PersonScope
-	(*Attendance)(nil),      // 33: goodhart.v1.Attendance
-	(*PersonSpend)(nil),     // 34: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 35: goodhart.v1.Config
-	(IdentityType)(0),       // 36: goodhart.v1.IdentityType
-	(*Week)(nil),            // 37: goodhart.v1.Week
-	(OutcomeKind)(0),        // 38: goodhart.v1.OutcomeKind
-	(*Cell)(nil),            // 39: goodhart.v1.Cell
+	(*ScoredWeek)(nil),      // 5: goodhart.v1.ScoredWeek
+	(*ScoredTeam)(nil),      // 6: goodhart.v1.ScoredTeam
+	(*LearnedWeeks)(nil),    // 7: goodhart.v1.LearnedWeeks
+	(*LearnedWeek)(nil),     // 8: goodhart.v1.LearnedWeek
+	(*PersonPanel)(nil),     // 9: goodhart.v1.PersonPanel
+	(*PanelWeek)(nil),       // 10: goodhart.v1.PanelWeek
+	(*SubjectWeek)(nil),     // 11: goodhart.v1.SubjectWeek
+	(*SignalState)(nil),     // 12: goodhart.v1.SignalState
+	(*SubjectHistory)(nil),  // 13: goodhart.v1.SubjectHistory
+	(*FamilyHistory)(nil),   // 14: goodhart.v1.FamilyHistory
+	(*SignalWindow)(nil),    // 15: goodhart.v1.SignalWindow
+	(*GroupHistory)(nil),    // 16: goodhart.v1.GroupHistory
+	(*StandingSignal)(nil),  // 17: goodhart.v1.StandingSignal
+	(*SignalMute)(nil),      // 18: goodhart.v1.SignalMute
+	(*RepeatHistory)(nil),   // 19: goodhart.v1.RepeatHistory
+	(*AdoptionHistory)(nil), // 20: goodhart.v1.AdoptionHistory
+	(*AdoptionWeek)(nil),    // 21: goodhart.v1.AdoptionWeek
+	(*PeriodHistory)(nil),   // 22: goodhart.v1.PeriodHistory
+	(*ClosedPeriod)(nil),    // 23: goodhart.v1.ClosedPeriod
+	(*ScopeState)(nil),      // 24: goodhart.v1.ScopeState
+	(*RateState)(nil),       // 25: goodhart.v1.RateState
+	(*CrewState)(nil),       // 26: goodhart.v1.CrewState
+	(*CrewDay)(nil),         // 27: goodhart.v1.CrewDay
+	(*CrewOutcome)(nil),     // 28: goodhart.v1.CrewOutcome
+	(*ScopeStatement)(nil),  // 29: goodhart.v1.ScopeStatement
+	(*ScopePane)(nil),       // 30: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 31: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 32: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 33: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 34: goodhart.v1.PersonScope
+	(*Attendance)(nil),      // 35: goodhart.v1.Attendance
+	(*PersonSpend)(nil),     // 36: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 37: goodhart.v1.Config
+	(IdentityType)(0),       // 38: goodhart.v1.IdentityType
+	(*Week)(nil),            // 39: goodhart.v1.Week
+	(OutcomeKind)(0),        // 40: goodhart.v1.OutcomeKind
+	(*Cell)(nil),            // 41: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	35, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
-	22, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	31, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
-	9,  // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
-	10, // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
-	7,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
-	5,  // 8: goodhart.v1.TenantState.learned:type_name -> goodhart.v1.LearnedWeeks
-	6,  // 9: goodhart.v1.LearnedWeeks.weeks:type_name -> goodhart.v1.LearnedWeek
-	8,  // 10: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
-	36, // 11: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
-	37, // 12: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
-	11, // 13: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
-	14, // 14: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
-	15, // 15: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
-	16, // 16: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
-	17, // 17: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
-	18, // 18: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
-	12, // 19: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
-	20, // 20: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
-	13, // 21: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
-	13, // 22: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
-	19, // 23: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
-	21, // 24: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
-	0,  // 25: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	28, // 26: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	28, // 27: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	28, // 28: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	29, // 29: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	30, // 30: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	24, // 31: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
-	27, // 32: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
-	23, // 33: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
-	25, // 34: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
-	26, // 35: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
-	38, // 36: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
-	39, // 37: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	32, // 38: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	34, // 39: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	33, // 40: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
-	24, // 41: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	37, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	24, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
+	33, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	11, // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
+	12, // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
+	9,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
+	7,  // 8: goodhart.v1.TenantState.learned:type_name -> goodhart.v1.LearnedWeeks
+	5,  // 9: goodhart.v1.TenantState.scored:type_name -> goodhart.v1.ScoredWeek
+	6,  // 10: goodhart.v1.ScoredWeek.teams:type_name -> goodhart.v1.ScoredTeam
+	8,  // 11: goodhart.v1.LearnedWeeks.weeks:type_name -> goodhart.v1.LearnedWeek
+	10, // 12: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
+	38, // 13: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	39, // 14: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	13, // 15: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
+	16, // 16: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
+	17, // 17: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
+	18, // 18: goodhart.v1.SignalState.mutes:type_name -> goodhart.v1.SignalMute
+	19, // 19: goodhart.v1.SignalState.repeats:type_name -> goodhart.v1.RepeatHistory
+	20, // 20: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
+	14, // 21: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
+	22, // 22: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
+	15, // 23: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
+	15, // 24: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
+	21, // 25: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
+	23, // 26: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	0,  // 27: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	30, // 28: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	30, // 29: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	30, // 30: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	31, // 31: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	32, // 32: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	26, // 33: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
+	29, // 34: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
+	25, // 35: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
+	27, // 36: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
+	28, // 37: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
+	40, // 38: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
+	41, // 39: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	34, // 40: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	36, // 41: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	35, // 42: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
+	26, // 43: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -3370,16 +3516,17 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	}
 	file_goodhart_v1_event_proto_init()
 	file_goodhart_v1_feature_proto_init()
-	file_goodhart_v1_tenant_state_proto_msgTypes[14].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[25].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[29].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[5].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[16].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[27].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[31].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
