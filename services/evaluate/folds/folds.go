@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/goodhartlabs/goodhart/pkg/event"
 	"github.com/goodhartlabs/goodhart/pkg/ledger"
 	"github.com/goodhartlabs/goodhart/pkg/machine"
 	"github.com/goodhartlabs/goodhart/pkg/subject"
@@ -65,12 +66,8 @@ func (p *Pipeline) Push(e *goodhartv1.Event, key []byte) error {
 	if e.Usage != nil && !p.Whole {
 		return p.count(e)
 	}
-	size := e.SizeVT()
-	if cap(p.value) < size {
-		p.value = make([]byte, 2*size)
-	}
-	value := p.value[:size]
-	if _, err := e.MarshalToSizedBufferVT(value); err != nil {
+	value, err := p.encode(e, e.Config)
+	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
 	p.events++
@@ -95,18 +92,28 @@ func (p *Pipeline) count(e *goodhartv1.Event) error {
 	}
 	f := &p.usage
 	f.W, f.Seq, f.Kind, f.Event = w, p.factSeq, goodhartv1.FactKind_FACT_KIND_USAGE, e
-	size := f.SizeVT()
-	if cap(p.value) < size {
-		p.value = make([]byte, 2*size)
-	}
-	value := p.value[:size]
-	if _, err := f.MarshalToSizedBufferVT(value); err != nil {
+	value, err := p.encode(f, nil)
+	if err != nil {
 		return fmt.Errorf("encode fact: %w", err)
 	}
 	p.key = append(append(append(p.key[:0], e.Tenant...), '|'), e.Subject...)
 	p.fact(w, p.key, value)
 	p.watermark(w)
 	return p.err
+}
+
+// encode writes a message to the end of the buffer, which needs no size of it. The
+// bytes hold until the next call.
+func (p *Pipeline) encode(m interface {
+	MarshalToSizedBufferVT(b []byte) (int, error)
+}, document *goodhartv1.Config,
+) ([]byte, error) {
+	// Collectors refuse larger events; a configuration has no such bound.
+	if room := event.MaxEncoded + 1<<10 + len(document.GetDocument()); len(p.value) < room {
+		p.value = make([]byte, room)
+	}
+	n, err := m.MarshalToSizedBufferVT(p.value)
+	return p.value[len(p.value)-n:], err
 }
 
 // tick lets the ledger know the time.
