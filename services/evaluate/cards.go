@@ -147,3 +147,29 @@ func savedBy(runs []*run) saved {
 	}
 	return saved{ratio(detecting), ratio(removing), ratio(both)}
 }
+
+// checkRow is how often a check raises an alarm by itself on the last card of a
+// target, by prevalence.
+type checkRow struct {
+	Check  string
+	Alarms []estimate
+}
+
+// checksOf are the checks of a target, in the order of the catalogue, by groups of
+// runs of one prevalence.
+func checksOf(groups [][]*run, target string) []checkRow {
+	var rows []checkRow
+	for _, check := range kpi.Catalogue() {
+		row := checkRow{Check: check.Name}
+		alarms := 0.0
+		for _, runs := range groups {
+			e := share(runs, func(r *run) bool { c := r.last(target); return c != nil && slices.Contains(c.Alarms, check.Name) })
+			row.Alarms = append(row.Alarms, e)
+			alarms += e.Num
+		}
+		if alarms > 0 {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}

@@ -161,7 +161,7 @@ func TestChances(t *testing.T) {
 	for _, p := range []float64{.6, .5, .05, .0005} {
 		c.add(p)
 	}
-	if diff := cmp.Diff(chances{N: 4, Below: [5]int{3, 2, 1, 1, 0}}, c); diff != "" {
+	if diff := cmp.Diff(chances{N: 4, Below: [5]int{3, 2, 1, 1, 0}, Bins: [chanceBins]int{0: 1, 49: 1, 499: 1, 599: 1}}, c); diff != "" {
 		t.Error(diff)
 	}
 }

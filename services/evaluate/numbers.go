@@ -123,16 +123,46 @@ func bootstrap(n int, of func(times []float64) float64) (lo, hi float64) {
 type chances struct {
 	N     int
 	Below [len(chanceLevels)]int
+	// Bins counts chances by their thousandth, upper bounds included.
+	Bins [chanceBins]int
 }
+
+// chanceBins of [0, 1].
+const chanceBins = 1000
 
 // chanceLevels are the levels at which chances are counted.
 var chanceLevels = [...]float64{.5, .1, .01, .001, .0001}
 
 func (c *chances) add(p float64) {
 	c.N++
+	c.Bins[max(0, min(chanceBins-1, int(math.Ceil(p*chanceBins))-1))]++
 	for i, level := range chanceLevels {
 		if p <= level {
 			c.Below[i]++
 		}
 	}
+}
+
+// merge adds the counts of another.
+func (c *chances) merge(other *chances) {
+	c.N += other.N
+	for i, n := range other.Below {
+		c.Below[i] += n
+	}
+	for i, n := range other.Bins {
+		c.Bins[i] += n
+	}
+}
+
+// distance is that of Kolmogorov and Smirnov between the chances and what is right,
+// the uniform distribution, to a thousandth: how far at most the share of chances up
+// to a level is above the level, and below it.
+func (c *chances) distance() (above, below float64) {
+	sum := 0
+	for i, n := range c.Bins {
+		sum += n
+		d := float64(sum)/float64(c.N) - float64(i+1)/chanceBins
+		above, below = max(above, d), max(below, -d)
+	}
+	return above, below
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
@@ -73,15 +74,15 @@ type player struct {
 	teams   map[string]int // by name
 	kinds   map[string]signal.Kind
 	signals bool
-	// fired are the weeks of people in which a mechanism crossed its thresholds,
-	// whatever explained it.
-	fired map[[2]int]bool
+	// fired and standing are of weeks of people: see baselines, and how many of
+	// our signals opened or went on.
+	fired, standing map[[2]int]float64
 }
 
 func newPlayer(o *organisation.Organisation, s scenario) *player {
 	p := &player{
 		o: o, start: startOf(&o.Config), signals: s.Signals,
-		persons: map[string]int{}, teams: map[string]int{}, kinds: map[string]signal.Kind{}, fired: map[[2]int]bool{},
+		persons: map[string]int{}, teams: map[string]int{}, kinds: map[string]signal.Kind{}, fired: map[[2]int]float64{}, standing: map[[2]int]float64{},
 		run: &run{
 			Scenario: s.Name, Seed: o.Seed, Weeks: o.Config.Weeks, Announced: o.Config.AnnouncedWeek,
 			Alerts: map[string][]alert{}, Shared: map[string]int{}, Nulls: map[string]*chances{},
@@ -123,19 +124,23 @@ func (p *player) takeSignal(body []byte) error {
 		Kind, Subject, Code, Status string
 		ScopeKind                   string `json:"scope_kind"`
 		OpenedAt                    int64  `json:"opened_at"`
+		UpdatedAt                   int64  `json:"updated_at"`
 	}
 	if err := json.Unmarshal(body, &r); err != nil {
 		return fmt.Errorf("read signal: %w", err)
 	}
+	guard := p.kinds[r.Code] == signal.Immediate
+	person, known := p.persons[r.Subject]
+	if goesOn := r.Status == string(signal.Opened) || r.Status == string(signal.Updated); goesOn && known && !guard {
+		p.standing[[2]int{person, p.week(r.UpdatedAt - judged)}]++
+	}
 	if r.Status != string(signal.Opened) {
 		return nil
 	}
-	guard := p.kinds[r.Code] == signal.Immediate
 	at := r.OpenedAt
 	if !guard {
 		at -= judged
 	}
-	person, known := p.persons[r.Subject]
 	switch week := p.week(at); {
 	case r.Kind != signal.KindSelf:
 		p.run.Shared[r.Code+" "+r.ScopeKind]++
@@ -157,7 +162,8 @@ func (p *player) observe(weekStart int64, subject, code string, r *signal.Readin
 		return
 	}
 	if r.Measure == signal.Fired && p.kinds[code] == signal.Mechanism {
-		p.fired[[2]int{person, week}] = true
+		at := [2]int{person, week}
+		p.fired[at] = max(p.fired[at], 1-math.Log10(max(r.P, math.SmallestNonzeroFloat64)))
 	}
 	if r.Measure != signal.Fired && r.Measure != signal.Quiet || p.kinds[code] != signal.Mechanism {
 		return
@@ -198,6 +204,9 @@ func (p *player) takeCard(body []byte) error {
 	}
 	c := card{Target: r.Target, Verdict: r.Verdict, Reasons: r.Reasons, Week: p.week(r.WeekStart)}
 	for _, check := range r.Checks {
+		if check.Alarm {
+			c.Alarms = append(c.Alarms, check.Check)
+		}
 		if check.Check == "elasticity" {
 			c.Decoupled, c.Z, c.ZKnown = check.Alarm, value(check.Z), check.Z != nil
 		}
@@ -223,8 +232,8 @@ func (p *player) takeScore(body []byte) error {
 	if !p.signals {
 		return nil
 	}
-	if !bytes.HasPrefix(body, []byte(`{"kind":"`+score.KindEfficiency+`"`)) {
-		return nil // of what people did there are many more
+	if !bytes.HasPrefix(body, []byte(`{"kind":"`+score.KindEfficiency+`"`)) || !bytes.Contains(body, []byte(`"status":"`+score.StatusFinal+`"`)) {
+		return nil // of what people did there are many more, and of what is provisional
 	}
 	var r struct {
 		ScopeKind             string `json:"scope_kind"`
@@ -234,6 +243,9 @@ func (p *player) takeScore(body []byte) error {
 		Score                 *float64
 		Lo                    *float64 `json:"score_lo"`
 		Hi                    *float64 `json:"score_hi"`
+		Peers                 int      // those it is compared with, 0 where it is not
+		Above                 *int     `json:"peers_above"`
+		Below                 *int     `json:"peers_below"`
 	}
 	if err := json.Unmarshal(body, &r); err != nil {
 		return fmt.Errorf("read score: %w", err)
@@ -243,10 +255,14 @@ func (p *player) takeScore(body []byte) error {
 		return nil
 	}
 	from, to := p.week(r.Start), p.week(r.End)
-	p.run.Scores = append(p.run.Scores, efficiency{
+	it := efficiency{
 		Team: team, Week: to, Window: r.Window, Status: r.Status, Score: *r.Score, Lo: *r.Lo, Hi: *r.Hi,
 		True: 100 * p.o.Efficiency(team, from, to),
-	})
+	}
+	if r.Above != nil && r.Below != nil {
+		it.Peers, it.Told = r.Peers, *r.Above+*r.Below
+	}
+	p.run.Scores = append(p.run.Scores, it)
 	return nil
 }
 
@@ -268,6 +284,9 @@ func (p *player) finish() {
 			plan := o.Plan(who.Index, week)
 			r.Tokens[week] += plan.Tokens()
 			r.Wasted[week] += plan.Wasted
+			if p.signals && (plan.Useful > 0 || plan.Wasted > 0) {
+				r.Judged = append(r.Judged, judgedWeek{int32(who.Index), int32(week), plan.Wasted > 0})
+			}
 			if plan.Useful == 0 || plan.Wasted > 0 {
 				continue
 			}
@@ -290,7 +309,44 @@ func (p *player) finish() {
 		}
 	}
 	if p.signals {
-		p.cheapRules()
+		p.rules()
+	}
+}
+
+// rules lets the baselines judge the same weeks, and ranks these by each rule.
+func (p *player) rules() {
+	b := baselines{
+		tokens: make([][]float64, len(p.o.People)), roles: make([]string, len(p.o.People)),
+		announced: p.run.Announced, leaders: leaderboard, fired: p.fired,
+	}
+	for i := range p.o.Truth() {
+		row := &p.o.Truth()[i]
+		b.tokens[row.Person] = append(b.tokens[row.Person], float64(row.Tokens))
+	}
+	for i, who := range p.o.People {
+		b.roles[i] = who.Role
+	}
+	b.cheap(func(rule string, statistic func(person, week int) float64, above float64) {
+		p.join(rule, func(i, w int) bool { return statistic(i, w) > above })
+		p.run.rank(rule, statistic)
+	})
+	p.run.rank(ruleOurs, func(i, w int) float64 { return p.standing[[2]int{i, w}] })
+}
+
+// join makes an alert of each stretch of weeks in which a rule fires.
+func (p *player) join(rule string, fires func(person, week int) bool) {
+	for i := range p.o.People {
+		open := false
+		for w := range p.run.Weeks {
+			yes := fires(i, w)
+			switch {
+			case yes && open:
+				p.run.Alerts[rule][len(p.run.Alerts[rule])-1].To = w
+			case yes:
+				p.alert(rule, i, w, "")
+			}
+			open = yes
+		}
 	}
 }
 

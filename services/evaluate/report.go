@@ -29,6 +29,7 @@ type report struct {
 	Companies         int
 	HonestWeeks       int
 	Episodes          int
+	Gamed             float64
 	Rules             []ruleRow
 	Tactics           []tacticRow
 	Looks             []lookRow
@@ -38,6 +39,7 @@ type report struct {
 	Guards            estimate
 	Tokens, Adoption  []verdictRow
 	Excess            []excessRow
+	Checks            []checksSection
 	Saved             saved
 	Removing          []removingRow
 	Scores            []scoreRow
@@ -53,7 +55,9 @@ type ruleRow struct {
 	Key, Name                                    string
 	Precision, FalseAlarms                       estimate
 	Recall, RecallTwice, RecallSeen, RecallAdapt estimate
-	Delay, Delay90, Gone                         float64
+	// Curve is the average precision by week.
+	Curve                estimate
+	Delay, Delay90, Gone float64
 }
 
 type tacticRow struct {
@@ -67,6 +71,8 @@ type lookRow struct {
 	Look                string
 	Weeks               int
 	Ours, Self, P95, Un estimate
+	// Times is the rate of ours by that of all.
+	Times float64
 }
 
 type groupRow struct {
@@ -79,12 +85,20 @@ type calibrationRow struct {
 	Code, Title string
 	N           int
 	Below       []float64
+	// Above and Under are distances of Kolmogorov and Smirnov.
+	Above, Under float64
 }
 
 type countRow struct {
 	Name  string
 	Count int
 	Each  float64
+}
+
+// checksSection is of one target.
+type checksSection struct {
+	Target string
+	Rows   []checkRow
 }
 
 type removingRow struct {
@@ -118,15 +132,22 @@ func newReport(cfg *Config, runs []*run, guards *runaway.Result) *report {
 		r.Scores = scoresOf(played)
 		r.Saved = savedBy(played)
 	}
+	var groups [][]*run
 	for _, s := range scenarios() {
 		played := byName[s.Name]
 		if s.Signals || len(played) == 0 {
 			continue
 		}
+		groups = append(groups, played)
 		r.Tokens = append(r.Tokens, verdictsOf(played, targetTokens, s.Prevalence))
 		r.Adoption = append(r.Adoption, verdictsOf(played, targetAdoption, s.Prevalence))
 		r.Excess = append(r.Excess, excessOf(played, s.Prevalence))
 		r.Removing = append(r.Removing, removingRow{s.Prevalence, savedBy(played).Removing})
+	}
+	if len(groups) > 0 {
+		r.Checks = []checksSection{
+			{"weekly tokens", checksOf(groups, targetTokens)}, {"weekly use", checksOf(groups, targetAdoption)},
+		}
 	}
 	if len(guards.Seeds) > 0 {
 		r.Runaways = guards.Markdown()
@@ -162,8 +183,8 @@ func (r *report) signals(runs []*run) {
 		r.Rules = append(r.Rules, ruleRow{
 			Key: rule.key, Name: rule.name, Precision: precision(o), FalseAlarms: falseAlarms(o),
 			Recall: recall(o, naive(0, false)), RecallTwice: recall(o, naive(2, false)), RecallSeen: recall(o, naive(2, true)),
-			RecallAdapt: recall(o, adaptive),
-			Delay:       quantile(weeks, .5), Delay90: quantile(weeks, .9), Gone: quantile(gone, .5),
+			RecallAdapt: recall(o, adaptive), Curve: precisionRecall(runs, rule.key),
+			Delay: quantile(weeks, .5), Delay90: quantile(weeks, .9), Gone: quantile(gone, .5),
 		})
 	}
 	for _, x := range runs {
@@ -172,6 +193,7 @@ func (r *report) signals(runs []*run) {
 			r.HonestWeeks += x.People[i].Honest
 		}
 	}
+	r.Gamed = gamed(runs)
 	r.bands(precision(judgeAll(runs, ruleP95, (*episode).touches)), falseAlarms(judgeAll(runs, ruleSelfZ, (*episode).touches)))
 	ours := outcomes[ruleOurs]
 	r.tactics(ours)
@@ -227,6 +249,7 @@ func (r *report) looks(outcomes map[string][]*outcome) {
 		}
 		row := lookRow{Look: look.String(), Ours: rate(ruleOurs), Self: rate(ruleSelfZ), P95: rate(ruleP95), Un: rate(ruleUngated)}
 		row.Weeks = int(row.Ours.Den)
+		row.Times = row.Ours.Value / falseAlarms(outcomes[ruleOurs]).Value
 		r.Looks = append(r.Looks, row)
 		i++
 	}
@@ -273,16 +296,14 @@ func (r *report) calibrate(runs []*run) {
 		sum := chances{}
 		for _, x := range runs {
 			if c := x.Nulls[d.Code]; c != nil {
-				sum.N += c.N
-				for i := range sum.Below {
-					sum.Below[i] += c.Below[i]
-				}
+				sum.merge(c)
 			}
 		}
 		if sum.N == 0 {
 			continue
 		}
 		row := calibrationRow{Code: d.Code, Title: d.Title, N: sum.N}
+		row.Above, row.Under = sum.distance()
 		for _, n := range sum.Below {
 			row.Below = append(row.Below, float64(n)/float64(sum.N))
 		}

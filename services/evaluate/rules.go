@@ -26,76 +26,70 @@ const (
 	minimumPeers = 20
 )
 
-// cheapRules lets the baselines judge the same weeks. They see the tokens that
-// were counted, and each joins neighbouring weeks to one alert.
-func (p *player) cheapRules() {
-	o, weeks := p.o, p.run.Weeks
-	tokens := make([][]float64, len(o.People))
-	for i := range o.Truth() {
-		row := &o.Truth()[i]
-		tokens[row.Person] = append(tokens[row.Person], float64(row.Tokens))
-	}
+// baselines judge the weeks of people by their tokens, and by the readings of
+// single weeks. Each rule has a statistic and fires above a threshold.
+type baselines struct {
+	tokens [][]float64 // counted, by person and week
+	roles  []string    // by person
+	// Before the week announced people did not know of the target.
+	announced int
+	leaders   int
+	// fired are the weeks of people in which a mechanism crossed its thresholds,
+	// whatever explained it: 1 - log10 of the least chance.
+	fired map[[2]int]float64
+}
+
+// cheap are the rules in the order of the report.
+func (b *baselines) cheap(rule func(name string, statistic func(person, week int) float64, above float64)) {
 	var before []float64
-	for _, mine := range tokens {
-		for _, u := range mine[:p.run.Announced] {
+	weeks := 0
+	for _, mine := range b.tokens {
+		weeks = len(mine)
+		for _, u := range mine[:b.announced] {
 			if u > 0 {
 				before = append(before, u)
 			}
 		}
 	}
 	slices.Sort(before)
-	p95, p99 := quantile(before, .95), quantile(before, .99)
-	p.join(ruleP95, func(i, w int) bool { return tokens[i][w] > p95 })
-	p.join(ruleP99, func(i, w int) bool { return tokens[i][w] > p99 })
-	p.join(ruleSelfZ, func(i, w int) bool { return selfZ(tokens[i], w) > selfZAbove })
-	leads, apart := make([]map[int]bool, weeks), make([]map[int]bool, weeks)
+	tokens := func(i, w int) float64 { return b.tokens[i][w] }
+	rule(ruleP95, tokens, quantile(before, .95))
+	rule(ruleP99, tokens, quantile(before, .99))
+	rule(ruleSelfZ, func(i, w int) float64 { return selfZ(b.tokens[i], w) }, selfZAbove)
+	places, apart := make([][]float64, weeks), make([][]float64, weeks)
 	for w := range weeks {
-		leads[w], apart[w] = p.leaders(tokens, w), p.apart(tokens, w)
+		places[w], apart[w] = b.places(w), b.apart(w)
 	}
-	p.join(ruleLeaders, func(i, w int) bool { return leads[w][i] })
-	p.join(rulePeerZ, func(i, w int) bool { return apart[w][i] })
-	p.join(ruleUngated, func(i, w int) bool { return p.fired[[2]int{i, w}] })
+	rule(ruleLeaders, func(i, w int) float64 { return places[w][i] }, float64(-b.leaders))
+	rule(rulePeerZ, func(i, w int) float64 { return apart[w][i] }, peerZAbove)
+	rule(ruleUngated, func(i, w int) float64 { return b.fired[[2]int{i, w}] }, 0)
 }
 
-// join makes an alert of each stretch of weeks in which a rule fires.
-func (p *player) join(rule string, fires func(person, week int) bool) {
-	for i := range p.o.People {
-		open := false
-		for w := range p.run.Weeks {
-			yes := fires(i, w)
-			switch {
-			case yes && open:
-				p.run.Alerts[rule][len(p.run.Alerts[rule])-1].To = w
-			case yes:
-				p.alert(rule, i, w, "")
-			}
-			open = yes
-		}
-	}
-}
-
-// leaders are the people with most tokens in a week.
-func (p *player) leaders(tokens [][]float64, week int) map[int]bool {
-	order := make([]int, len(tokens))
+// places are the places of people by their tokens of a week, the first being 0 and
+// all others less; who did nothing has none.
+func (b *baselines) places(week int) []float64 {
+	order := make([]int, len(b.tokens))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(tokens[b][week], tokens[a][week]) })
-	lead := map[int]bool{}
-	for _, i := range order[:min(leaderboard, len(order))] {
-		if tokens[i][week] > 0 {
-			lead[i] = true
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(b.tokens[y][week], b.tokens[x][week]) })
+	places := make([]float64, len(order))
+	for place, i := range order {
+		places[i] = float64(-place)
+		if b.tokens[i][week] == 0 {
+			places[i] = math.Inf(-1)
 		}
 	}
-	return lead
+	return places
 }
 
-// apart are the people far above others of their role.
-func (p *player) apart(tokens [][]float64, week int) map[int]bool {
+// apart is how far people are above others of their role, in robust standard
+// deviations; 0 where that is not known.
+func (b *baselines) apart(week int) []float64 {
 	roles := map[string][]float64{}
-	for i, who := range p.o.People {
-		if u := tokens[i][week]; u > 0 {
-			roles[who.Role] = append(roles[who.Role], math.Log(u))
+	for i, role := range b.roles {
+		if u := b.tokens[i][week]; u > 0 {
+			roles[role] = append(roles[role], math.Log(u))
 		}
 	}
 	type usual struct{ median, spread float64 }
@@ -106,13 +100,13 @@ func (p *player) apart(tokens [][]float64, week int) map[int]bool {
 			usuals[role] = usual{median, max(1.4826*mad, floorLog)}
 		}
 	}
-	out := map[int]bool{}
-	for i, who := range p.o.People {
-		if u, ok := usuals[who.Role]; ok && tokens[i][week] > 0 && (math.Log(tokens[i][week])-u.median)/u.spread > peerZAbove {
-			out[i] = true
+	z := make([]float64, len(b.roles))
+	for i, role := range b.roles {
+		if u, ok := usuals[role]; ok && b.tokens[i][week] > 0 {
+			z[i] = (math.Log(b.tokens[i][week]) - u.median) / u.spread
 		}
 	}
-	return out
+	return z
 }
 
 // selfZ is how far a week's ln tokens lie above the median of the last active

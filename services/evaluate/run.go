@@ -53,6 +53,10 @@ type run struct {
 	Episodes  []episode
 	// Alerts by the rule that raised them; rule Ours is the product's.
 	Alerts map[string][]alert
+	// Judged are the weeks in which people worked, by person and week; Ranks say by
+	// rule how suspicious each of them is.
+	Judged []judgedWeek
+	Ranks  map[string]ranking
 	// Shared counts what was said of teams, tools, models and targets, by code and kind
 	// of scope.
 	Shared map[string]int
@@ -106,6 +110,8 @@ type card struct {
 	// Decoupled: the elasticity alone raises an alarm; Z is its distance.
 	Decoupled, ZKnown bool
 	Z                 float64
+	// Alarms are the checks that raise one.
+	Alarms []string
 	// Share, Lo and Hi are the excess share and its interval, True what it is; Cost
 	// and TrueCost the same in nano-USD.
 	Known, Bounded           bool
@@ -121,4 +127,6 @@ type efficiency struct {
 	Window              string
 	Status              string
 	Score, Lo, Hi, True float64
+	// Peers are the teams it is compared with, Told those it is told apart from.
+	Peers, Told int
 }

@@ -11,6 +11,8 @@ type scoreRow struct {
 	N                int
 	Covered          estimate
 	Error, Tau, Bias float64
+	// Same is the share of pairs of teams that cannot be told apart.
+	Same estimate
 }
 
 // scoresOf compares final scores of whole weeks with the truth, both relative to
@@ -28,11 +30,11 @@ func scoresOf(runs []*run) []scoreRow {
 	var rows []scoreRow
 	for _, window := range windows {
 		row := scoreRow{Window: window}
-		var parts []part
+		var parts, same []part
 		var square, bias float64
 		var taus []float64
 		for _, r := range runs {
-			var in part
+			var in, pairs part
 			for week := range r.Weeks + 4 {
 				scores := r.scoresAt(window, week)
 				for _, s := range scores {
@@ -42,14 +44,16 @@ func scoresOf(runs []*run) []scoreRow {
 					}
 					square += (s.Score - s.True) * (s.Score - s.True)
 					bias += s.Score - s.True
+					pairs.num += float64(s.Peers - s.Told)
+					pairs.den += float64(s.Peers)
 				}
 				if t := tau(scores); !math.IsNaN(t) {
 					taus = append(taus, t)
 				}
 			}
-			parts = append(parts, in)
+			parts, same = append(parts, in), append(same, pairs)
 		}
-		row.Covered = ratio(parts)
+		row.Covered, row.Same = ratio(parts), ratio(same)
 		n := row.Covered.Den
 		row.N, row.Error, row.Bias, row.Tau = int(n), math.Sqrt(square/n), bias/n, median(taus)
 		rows = append(rows, row)
