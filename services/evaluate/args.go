@@ -25,6 +25,8 @@ func ParseArgs(args []string, out io.Writer) (Config, error) {
 		cfg.Scenarios = strings.Split(s, ",")
 		return nil
 	})
+	flags.StringVar(&cfg.Traces, "traces", "", "`directory` of public traces of real usage to inject gaming into: NASA iPSC (.swf), Azure LLM 2023 and ServeGen (.csv),\n"+
+		"Mooncake (.jsonl); with --scenarios traces nothing else is played")
 	flags.StringVar(&cfg.Cache, "cache", "", "`directory` for what was played, so that a run that was interrupted goes on")
 	flags.StringVar(&cfg.Report, "report", "", "`file` to write the page to instead of standard output")
 	flags.IntVar(&cfg.Parallel, "parallel", cfg.Parallel, "how many organisations are played at once")

@@ -49,11 +49,18 @@ func openCache(ctx context.Context, cfg *Config, played []scenario) (cache, erro
 			return c, fmt.Errorf("open cache: %w", err)
 		}
 		*of.dir = filepath.Join(cfg.Cache, base.Hash()+"-"+now)
-		if err := os.MkdirAll(*of.dir, 0o755); err != nil { //nolint:gosec // nothing secret
-			return c, fmt.Errorf("open cache: %w", err)
+		if err := makeDir(*of.dir); err != nil {
+			return c, err
 		}
 	}
 	return c, nil
+}
+
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing secret
+		return fmt.Errorf("open cache: %w", err)
+	}
+	return nil
 }
 
 // behaviour names what the simulator and the folds do now, with the ledger or

@@ -17,6 +17,7 @@ import (
 
 	"github.com/goodhartlabs/goodhart/services/evaluate/organisation"
 	"github.com/goodhartlabs/goodhart/services/evaluate/runaway"
+	"github.com/goodhartlabs/goodhart/services/evaluate/traces"
 )
 
 // Config of a run.
@@ -27,6 +28,8 @@ type Config struct {
 	People, Weeks int
 	// Scenarios to play; empty: all.
 	Scenarios []string
+	// Traces is a directory of public traces to inject gaming into; empty: none.
+	Traces string
 	// Cache is a directory for what became of each seed, so that a run that was
 	// interrupted goes on; empty: none. What another build has left there is not used.
 	Cache string
@@ -66,7 +69,10 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("parallel: %d: want 1 or more", c.Parallel))
 	}
 	for _, name := range c.Scenarios {
-		if name != runaways && !slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.Name == name }) {
+		if name == fromTraces && c.Traces == "" {
+			errs = append(errs, errors.New("scenarios: traces: want --traces, a directory of them"))
+		}
+		if name != runaways && name != fromTraces && !slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.Name == name }) {
 			errs = append(errs, fmt.Errorf("scenarios: %q: unknown", name))
 		}
 	}
@@ -104,11 +110,26 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	seeds, _ := parseSeeds(cfg.Seeds) // Validate did
+	var set *traces.Set
+	if cfg.Traces != "" {
+		var err error
+		if set, err = traces.Read(cfg.Traces); err != nil {
+			return err
+		}
+	}
 	runs, guards, err := playAll(ctx, &cfg, seeds)
 	if err != nil {
 		return err
 	}
-	text, err := render(newReport(&cfg, runs, guards))
+	r := newReport(&cfg, runs, guards)
+	if set != nil {
+		played, err := injectAll(ctx, &cfg, set)
+		if err != nil {
+			return err
+		}
+		r.Injected = newInjectedReport(set, played)
+	}
+	text, err := render(r)
 	if err != nil {
 		return err
 	}
@@ -122,8 +143,12 @@ func Run(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// runaways is the name of the scenario in which agents run away.
-const runaways = "runaways"
+// Names of what is played besides the scenarios: agents that run away, and real
+// traces.
+const (
+	runaways   = "runaways"
+	fromTraces = "traces"
+)
 
 // plays reports whether a scenario is asked for.
 func (c *Config) plays(name string) bool {

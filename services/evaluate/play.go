@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
@@ -163,7 +162,7 @@ func (p *player) observe(weekStart int64, subject, code string, r *signal.Readin
 	}
 	if r.Measure == signal.Fired && p.kinds[code] == signal.Mechanism {
 		at := [2]int{person, week}
-		p.fired[at] = max(p.fired[at], 1-math.Log10(max(r.P, math.SmallestNonzeroFloat64)))
+		p.fired[at] = max(p.fired[at], suspicion(r.P))
 	}
 	if r.Measure != signal.Fired && r.Measure != signal.Quiet || p.kinds[code] != signal.Mechanism {
 		return
@@ -327,27 +326,12 @@ func (p *player) rules() {
 		b.roles[i] = who.Role
 	}
 	b.cheap(func(rule string, statistic func(person, week int) float64, above float64) {
-		p.join(rule, func(i, w int) bool { return statistic(i, w) > above })
+		p.run.join(rule, len(p.o.People), func(i, w int) bool { return statistic(i, w) > above }, func(i, w int) alert {
+			return p.alertOf(i, w, "")
+		})
 		p.run.rank(rule, statistic)
 	})
 	p.run.rank(ruleOurs, func(i, w int) float64 { return p.standing[[2]int{i, w}] })
-}
-
-// join makes an alert of each stretch of weeks in which a rule fires.
-func (p *player) join(rule string, fires func(person, week int) bool) {
-	for i := range p.o.People {
-		open := false
-		for w := range p.run.Weeks {
-			yes := fires(i, w)
-			switch {
-			case yes && open:
-				p.run.Alerts[rule][len(p.run.Alerts[rule])-1].To = w
-			case yes:
-				p.alert(rule, i, w, "")
-			}
-			open = yes
-		}
-	}
 }
 
 // wastedCost is what gaming cost in weeks, nano-USD.
@@ -379,11 +363,16 @@ func (p *player) episodes() {
 // windowsLooked is on how many weeks an alert of ours rests: two of three.
 const windowsLooked = 3
 
-// alert notes an alert with what may have looked like gaming in its windows.
+// alert notes an alert.
 func (p *player) alert(rule string, person, week int, code string) {
+	p.run.Alerts[rule] = append(p.run.Alerts[rule], p.alertOf(person, week, code))
+}
+
+// alertOf is an alert with what may have looked like gaming in its windows.
+func (p *player) alertOf(person, week int, code string) alert {
 	a := alert{Person: person, Code: code, From: week, To: week}
 	for w := max(0, week-windowsLooked+1); w <= min(week, p.run.Weeks-1); w++ {
 		a.Looks |= p.o.Plan(person, w).Looks
 	}
-	p.run.Alerts[rule] = append(p.run.Alerts[rule], a)
+	return a
 }

@@ -45,6 +45,8 @@ type report struct {
 	Scores            []scoreRow
 	Targets           []targetRow
 	Bands             []bandRow
+	// Injected is of real traces, nil without any.
+	Injected *injectedReport
 	// Runaways is a section of its own; RunawaySeconds the median delay.
 	Runaways       string
 	RunawaySeconds float64

@@ -35,8 +35,13 @@ type baselines struct {
 	announced int
 	leaders   int
 	// fired are the weeks of people in which a mechanism crossed its thresholds,
-	// whatever explained it: 1 - log10 of the least chance.
+	// whatever explained it, with the greatest suspicion.
 	fired map[[2]int]float64
+}
+
+// suspicion orders chances, the smallest highest; it is above 0.
+func suspicion(chance float64) float64 {
+	return 1 - math.Log10(max(chance, math.SmallestNonzeroFloat64))
 }
 
 // cheap are the rules in the order of the report.
@@ -63,6 +68,23 @@ func (b *baselines) cheap(rule func(name string, statistic func(person, week int
 	rule(ruleLeaders, func(i, w int) float64 { return places[w][i] }, float64(-b.leaders))
 	rule(rulePeerZ, func(i, w int) float64 { return apart[w][i] }, peerZAbove)
 	rule(ruleUngated, func(i, w int) float64 { return b.fired[[2]int{i, w}] }, 0)
+}
+
+// join makes an alert of each stretch of weeks in which a rule fires.
+func (r *run) join(rule string, people int, fires func(person, week int) bool, raise func(person, week int) alert) {
+	for i := range people {
+		open := false
+		for w := range r.Weeks {
+			yes := fires(i, w)
+			switch {
+			case yes && open:
+				r.Alerts[rule][len(r.Alerts[rule])-1].To = w
+			case yes:
+				r.Alerts[rule] = append(r.Alerts[rule], raise(i, w))
+			}
+			open = yes
+		}
+	}
 }
 
 // places are the places of people by their tokens of a week, the first being 0 and
