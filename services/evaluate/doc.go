@@ -8,4 +8,7 @@
 // them; what the tenant fold publishes is compared with the truth. Nothing is read
 // that a user could not read, but for the chances that signals computed of weeks on
 // which they did not open.
+//
+// Package traces reads public traces of real usage; gaming is injected into them and
+// goes the same way.
 package evaluate
