@@ -2,6 +2,8 @@ package sink
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	cards "github.com/goodhartlabs/goodhart/pkg/kpi"
+	"github.com/goodhartlabs/goodhart/pkg/policy"
 	"github.com/goodhartlabs/goodhart/pkg/score"
 	"github.com/goodhartlabs/goodhart/pkg/signal"
 	"github.com/goodhartlabs/goodhart/schemas"
@@ -180,6 +184,41 @@ func TestExampleIsTheDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Default(), cfg); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The card of a target on the efficiency score, whose units are teams, is a row of
+// the views like that of any other.
+func TestCardOfTheScoreBecomesRows(t *testing.T) {
+	const weeks, monday = 24, 1_767_571_200_000
+	rng := rand.New(rand.NewPCG(1, 1))
+	panel := &cards.Panel{Start: monday, TeamUnits: true}
+	for i := range 44 {
+		u := cards.Unit{Team: fmt.Sprint("t", i)}
+		for w := range weeks {
+			score := 80_000 + rng.Int64N(40_000)
+			u.Weeks = append(u.Weeks, cards.Week{Known: true, OutcomesKnown: w < weeks-2, Tokens: score, DayTokens: [7]int64{score}, Outcomes: score / 2})
+		}
+		panel.Units = append(panel.Units, u)
+	}
+	card := cards.Assess(&cards.Input{Panel: panel, Week: weeks - 1, Target: cards.Target{
+		ID: "score", Metric: policy.Efficiency, Threshold: 130_000, Period: policy.Week, Announced: 14,
+	}})
+	card.Tenant, card.ScopeKind, card.ConfigVersion = "acme", "tenant", 7
+	b := newBed(t)
+	b.produce(schemas.TopicKPI, 0, card.AppendJSON(nil))
+	b.start()
+	b.until("kpi_health", 1)
+	b.until("kpi_checks", uint64(len(card.Results)))
+	const settings = " SETTINGS output_format_json_quote_64bit_integers = 0"
+	got := append(
+		b.query("SELECT target, scope, week, verdict, elasticity > 0 AS known, excess_share, signalled_share, config_version FROM goodhart.kpi_health"+settings),
+		b.query("SELECT check_name FROM goodhart.kpi_checks WHERE known = 0 AND reason = 'another metric' ORDER BY place")...)
+	if diff := cmp.Diff([]string{
+		`{"target":"score","scope":"","week":"2026-06-15","verdict":"healthy","known":1,"excess_share":null,"signalled_share":null,"config_version":7}`,
+		`{"check_name":"minimum_effort"}`, `{"check_name":"deadline_shift"}`, `{"check_name":"signalled_share"}`, `{"check_name":"excess_share"}`,
+	}, got); diff != "" {
 		t.Error(diff)
 	}
 }
