@@ -25,6 +25,8 @@ type injectedReport struct {
 // injectedBase is what became of one trace.
 type injectedBase struct {
 	*traces.Base
+	// Label names it in tables.
+	Label string
 	// Active are the weeks of people with requests; Onsets is how many people have weeks
 	// enough to be injected.
 	Active, Onsets int
@@ -80,7 +82,9 @@ func newInjectedReport(set *traces.Set, played []*injected) *injectedReport {
 				mine = append(mine, x)
 			}
 		}
-		r.Bases = append(r.Bases, baseReport(b, mine, r.Codes))
+		row := baseReport(b, mine, r.Codes)
+		row.Label = string(rune('A' + len(r.Bases)))
+		r.Bases = append(r.Bases, row)
 	}
 	return r
 }
@@ -215,6 +219,18 @@ func (b injectedBase) Who() string {
 
 // Restless writes the spread of weeks.
 func (b injectedBase) Restless() string { return number(b.Spread(), 2) }
+
+// Hourly writes in how many distinct hours of a week the subjects asked: the median,
+// the 99th percentile, and the share of weeks at which S5 begins.
+func (b injectedBase) Hourly() string {
+	hours := b.Hours()
+	many, _ := slices.BinarySearch(hours, 100)
+	values := make([]float64, len(hours))
+	for i, h := range hours {
+		values[i] = float64(h)
+	}
+	return number(quantile(values, .5), 0) + ", " + number(quantile(values, .99), 0) + ", " + percent(float64(len(hours)-many)/float64(len(hours)))
+}
 
 // Missing lists what the trace has nothing for.
 func (b injectedBase) Missing() string {

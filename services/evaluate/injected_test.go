@@ -181,8 +181,8 @@ func TestPageOfTraces(t *testing.T) {
 		pages = append(pages, out.String())
 	}
 	for _, want := range []string{
-		"## Injection into real traces", "| clients | 3 programs | 2 |", "ServeGen", "insufficient data, 0 of 0", "clients: none", "| insufficient data |",
-		"the trace has no hashes of prompts",
+		"## Injection into real traces", "| A | clients | 3 programs | 2 |", "ServeGen", "| A | timer | S5 | asked | insufficient data |", "- A: none", "| **goodhart** | insufficient data |",
+		"lacks hashes of prompts",
 	} {
 		if !strings.Contains(pages[0], want) {
 			t.Errorf("no %q in\n%s", want, pages[0])

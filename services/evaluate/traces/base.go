@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -166,4 +167,21 @@ func (b *Base) Target() int64 {
 	}
 	slices.Sort(all)
 	return max(1, int64(all[len(all)/2]))
+}
+
+// Hours are in how many distinct hours each subject asked in each week that had any
+// request, ascending.
+func (b *Base) Hours() []int {
+	used := map[[3]int64]bool{}
+	weeks := map[[2]int64]int{}
+	for i := range b.People {
+		for _, r := range b.People[i].Requests {
+			week, hour := int64(b.Week(r.At)), b.local(r.At)/window.Hour
+			if key := [3]int64{int64(i), week, hour}; !used[key] {
+				used[key] = true
+				weeks[[2]int64{int64(i), week}]++
+			}
+		}
+	}
+	return slices.Sorted(maps.Values(weeks))
 }

@@ -43,13 +43,13 @@ func (t Tactic) Signal() string {
 func (b *Base) Lacks(t Tactic) string {
 	switch {
 	case t == CheapLoop:
-		return "no prices of its models"
+		return "prices of its models"
 	case t == CacheBusting:
-		return "no conversations"
+		return "conversations"
 	case t == VaguePrompts:
-		return "no side effects of answers"
+		return "side effects of answers"
 	case !b.Prefixed && t == Duplicates:
-		return "no hashes of prompts"
+		return "hashes of prompts"
 	}
 	return ""
 }

@@ -147,6 +147,17 @@ func TestHoursOfClients(t *testing.T) {
 	}
 }
 
+func TestHoursOfWeeks(t *testing.T) {
+	// The clients ask every hour, every fourth and every seventh of two weeks.
+	if diff := cmp.Diff([]int{24, 24, 42, 42, 168, 168}, pick(t, "clients").Hours()); diff != "" {
+		t.Error(diff)
+	}
+	hours := pick(t, "jobs × sizes").Hours()
+	if most := hours[len(hours)-1]; len(hours) != 50 || most > 8 || hours[0] != 1 {
+		t.Errorf("eight jobs a week in %d hours at most, %d weeks", most, len(hours))
+	}
+}
+
 func TestWhatIsWrongHasAPlace(t *testing.T) {
 	const (
 		swf      = "; UnixStartTime: 749458803\n1 0 -1 5 2 -1 -1 -1 -1 -1 -1 1 1 1 -1 -1 -1 -1\n"
