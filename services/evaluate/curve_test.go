@@ -29,6 +29,9 @@ func TestAveragePrecision(t *testing.T) {
 	f("a perfect order", 1, ranked(1, 5, 4, 1, 1))
 	f("one false alarm between", (1+2./3)/2, ranked(3, 5, 1, 0, 0))
 	f("all false ones before", (1./4+2./5)/2, ranked(9, 5, 4, 9, 9))
+	if e := precisionRecall(ranked(3, 5, 1, 0, 0), "a rule"); e.Lo >= e.Hi {
+		t.Errorf("three people, and no doubt: %v to %v", e.Lo, e.Hi)
+	}
 	f("no order at all", 2./5, ranked(7, 7, 7, 7, 7))
 	f("half of them tied with one other", (2*(2./3))/2, ranked(1, 2, 2, 2, 1))
 	f("a rule that says nothing", 2./5, []*run{{Judged: ranked()[0].Judged}})

@@ -60,12 +60,21 @@ func TestInjectedEpisodesAreFound(t *testing.T) {
 	if p := x.Run.People[0]; p.Honest != onset || x.Run.People[4].Honest != b.Weeks {
 		t.Errorf("%d honest weeks of a gamer", p.Honest)
 	}
-	if len(x.Run.Alerts[ruleP95]) == 0 {
-		t.Error("four times the tokens are not above the 95th percentile")
-	}
 	untouched, err := inject(t.Context(), b, 0, nil, 0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The cheap rules see the tokens that were injected: who gamed leads from then on.
+	led := func(x *injected) (weeks int) {
+		for _, a := range x.Run.Alerts[ruleLeaders] {
+			if a.Person == 0 {
+				weeks += a.To - max(a.From, onset) + 1
+			}
+		}
+		return weeks
+	}
+	if with, without := led(x), led(untouched); with <= without {
+		t.Errorf("leads in %d weeks with eight times the tokens, in %d without", with, without)
 	}
 	if a := untouched.Run.Alerts[ruleOurs]; len(a) > 0 {
 		t.Errorf("of the untouched trace: %v", a)
@@ -132,6 +141,7 @@ func TestRecallOfTactics(t *testing.T) {
 		if i < 5 {
 			x.Readings[reading{i, 4, "S5"}], x.Readings[reading{i, 6, "S5"}] = signal.Quiet, signal.Fired
 		}
+		x.Readings[reading{5, 6, "S5"}] = signal.TooFew
 		x.Readings[reading{5, 4, "S5"}], x.Readings[reading{5, 5, "S5"}] = signal.Fired, signal.Fired // one of them was not gamed
 	}
 	x.Run.Episodes[6].Wasted = []float64{0, 0, 0} // nobody games here

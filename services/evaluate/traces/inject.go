@@ -113,7 +113,7 @@ func (b *Base) Inject(e *Episode, seed uint64) (requests []Request, wasted []flo
 		}
 		in := &injection{b: b, rng: rng, start: b.Start + int64(week)*window.Week, waste: waste}
 		for i := range requests {
-			if r := &requests[i]; !r.Wasted && b.Week(r.At) == week && r.tokens() > 0 {
+			if r := &requests[i]; b.Week(r.At) == week && r.tokens() > 0 {
 				in.work = append(in.work, r)
 			}
 		}

@@ -62,13 +62,12 @@ func readMooncake(s *Set, in *lines) error {
 
 func sizeOf(at, input, output int64, blocks []int64, seen map[int64]int64) Request {
 	cached, known := 0, 0
-	for i, b := range blocks {
-		last, ok := seen[b]
-		if ok && known == i {
+	for _, b := range blocks { // who knows a block knows those before it
+		if last, ok := seen[b]; ok {
 			known++
-		}
-		if ok && cached == i && at-last <= timeToLive {
-			cached++
+			if at-last <= timeToLive {
+				cached++
+			}
 		}
 		seen[b] = at
 	}

@@ -107,6 +107,13 @@ func TestJobsBecomeRequests(t *testing.T) {
 	if _, ok := b.Onset(6); ok {
 		t.Error("who worked in two weeks can be injected")
 	}
+	late := &Base{People: []Person{{Tokens: []float64{1, 1, 0, 1, 1, 0, 1, 1}}, {Tokens: []float64{1, 1, 0, 1, 1, 0, 1, 1, 1}}}}
+	if w, ok := late.Onset(0); ok {
+		t.Errorf("onset in week %d, two weeks before the end", w)
+	}
+	if w, ok := late.Onset(1); !ok || w != 6 {
+		t.Errorf("onset in week %d, %v: want the fifth week of work", w, ok)
+	}
 }
 
 func TestPrefixesSayWhatIsNew(t *testing.T) {
