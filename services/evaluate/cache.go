@@ -94,7 +94,7 @@ func behaviour(ctx context.Context, whole bool) (string, error) {
 }
 
 // cacheFormat changes with the type run.
-const cacheFormat = 3
+const cacheFormat = 4
 
 // path is where something of a seed lies, empty for nowhere.
 func (c cache) path(name string, seed uint64, signals bool) string {

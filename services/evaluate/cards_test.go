@@ -80,20 +80,33 @@ func TestRankCorrelation(t *testing.T) {
 	}
 }
 
-func TestScoresAreRelative(t *testing.T) {
+// Scores are compared with the truth as it is, whichever teams have one, the last
+// revision of each alone and no window that reaches beyond the period.
+func TestScoresBesideTheTruth(t *testing.T) {
 	r := &run{Weeks: 10, Scores: []efficiency{
-		{Team: 0, Week: 3, Window: "7d", Score: 300, Lo: 290, Hi: 310, True: 40}, // revised below
-		{Team: 0, Week: 3, Window: "7d", Score: 80, Lo: 60, Hi: 100, True: 40},
-		{Team: 1, Week: 3, Window: "7d", Score: 130, Lo: 125, Hi: 140, True: 60},
-		{Team: 1, Week: 3, Window: "28d", Score: 1, Lo: 1, Hi: 1, True: 60},
+		{Team: 0, Week: 10, Window: "7d", Score: 300, Lo: 290, Hi: 310, True: 40}, // revised below
+		{Team: 0, Week: 10, Window: "7d", Score: 80, Lo: 60, Hi: 100, True: 70, TrueOfPersons: 50, Peers: 3, Told: 1},
+		{Team: 1, Week: 10, Window: "7d", Score: 130, Lo: 125, Hi: 140, True: 120, TrueOfPersons: 130, Peers: 3},
+		{Team: 1, Week: 11, Window: "7d", Score: 500, Lo: 500, Hi: 500, True: 100},
+		{Team: 1, Week: 10, Window: "28d", Score: 1, Lo: 1, Hi: 1, True: 60},
 	}}
 	rows := scoresOf([]*run{r})
-	if len(rows) != 2 || rows[1].Window != "7d" {
+	if len(rows) != 2 || rows[1].Window != "7d" || rows[1].N != 2 {
 		t.Fatalf("%+v", rows)
 	}
-	// The truth is 80 and 120 of a mean of 100.
-	row := rows[1]
-	if diff := cmp.Diff([]float64{2, .5, 50, 5, 1}, []float64{float64(row.N), row.Covered.Value, row.Error * row.Error, row.Bias, row.Tau}, near); diff != "" {
-		t.Error(diff)
+	for _, it := range []struct {
+		name string
+		got  accuracy
+		want []float64
+	}{
+		{"peers", rows[1].Peers, []float64{.5, 100, 10, 1}},
+		{"persons", rows[1].Persons, []float64{.5, 450, 15, 1}},
+	} {
+		if diff := cmp.Diff(it.want, []float64{it.got.Covered.Value, it.got.Error * it.got.Error, it.got.Bias, it.got.Tau}, near); diff != "" {
+			t.Errorf("%s: %s", it.name, diff)
+		}
+	}
+	if diff := cmp.Diff(5.0/6, rows[1].Same.Value, near); diff != "" {
+		t.Errorf("pairs that cannot be told apart: %s", diff)
 	}
 }

@@ -254,10 +254,10 @@ func (p *player) takeScore(body []byte) error {
 		return nil
 	}
 	from, to := p.week(r.Start), p.week(r.End)
-	it := efficiency{
-		Team: team, Week: to, Window: r.Window, Status: r.Status, Score: *r.Score, Lo: *r.Lo, Hi: *r.Hi,
-		True: 100 * p.o.Efficiency(team, from, to),
+	if to > p.run.Weeks {
+		return nil // it holds days after the period, of which nothing is announced
 	}
+	it := efficiency{Team: team, From: from, Week: to, Window: r.Window, Score: *r.Score, Lo: *r.Lo, Hi: *r.Hi}
 	if r.Above != nil && r.Below != nil {
 		it.Peers, it.Told = r.Peers, *r.Above+*r.Below
 	}
@@ -308,7 +308,18 @@ func (p *player) finish() {
 		}
 	}
 	if p.signals {
+		p.trueScores()
 		p.rules()
+	}
+}
+
+// trueScores sets the truth of the scores.
+func (p *player) trueScores() {
+	peers := peersOf(p.o)
+	for i := range p.run.Scores {
+		s := &p.run.Scores[i]
+		s.True = 100 * peers.efficiency(s.Team, s.From, s.Week)
+		s.TrueOfPersons = 100 * p.o.Efficiency(s.Team, s.From, s.Week) / p.o.Efficiency(organisation.AllTeams, s.From, s.Week)
 	}
 }
 

@@ -123,10 +123,14 @@ type card struct {
 
 // efficiency is a score of a team and window, beside the truth.
 type efficiency struct {
-	Team, Week          int
-	Window              string
-	Status              string
-	Score, Lo, Hi, True float64
+	Team int
+	// From and Week bound the window in weeks, Week exclusive.
+	From, Week    int
+	Window        string
+	Score, Lo, Hi float64
+	// True is that beside its peers, see peers; TrueOfPersons that of its people,
+	// each at their own tokens: both relative to all teams.
+	True, TrueOfPersons float64
 	// Peers are the teams it is compared with, Told those it is told apart from.
 	Peers, Told int
 }

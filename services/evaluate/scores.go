@@ -7,16 +7,22 @@ import (
 
 // scoreRow compares the scores of teams in one window with the truth.
 type scoreRow struct {
-	Window           string
-	N                int
-	Covered          estimate
-	Error, Tau, Bias float64
+	Window string
+	N      int
+	// Peers compares with what a score estimates; Persons with people who each spend
+	// what this one did, which is something else.
+	Peers, Persons accuracy
 	// Same is the share of pairs of teams that cannot be told apart.
 	Same estimate
 }
 
-// scoresOf compares final scores of whole weeks with the truth, both relative to
-// the teams that were scored in the same window: 100 is their mean.
+// accuracy is how far scores are from a truth, in points.
+type accuracy struct {
+	Covered          estimate
+	Error, Bias, Tau float64
+}
+
+// scoresOf compares final scores of whole weeks with the truth.
 func scoresOf(runs []*run) []scoreRow {
 	var windows []string
 	for _, r := range runs {
@@ -29,40 +35,62 @@ func scoresOf(runs []*run) []scoreRow {
 	slices.Sort(windows)
 	var rows []scoreRow
 	for _, window := range windows {
-		row := scoreRow{Window: window}
-		var parts, same []part
-		var square, bias float64
-		var taus []float64
+		row := scoreRow{
+			Window:  window,
+			Peers:   accuracyOf(runs, window, func(s *efficiency) float64 { return s.True }),
+			Persons: accuracyOf(runs, window, func(s *efficiency) float64 { return s.TrueOfPersons }),
+		}
+		row.N = int(row.Peers.Covered.Den)
+		var same []part
 		for _, r := range runs {
-			var in, pairs part
-			for week := range r.Weeks + 4 {
-				scores := r.scoresAt(window, week)
-				for _, s := range scores {
-					in.den++
-					if s.Lo <= s.True && s.True <= s.Hi {
-						in.num++
-					}
-					square += (s.Score - s.True) * (s.Score - s.True)
-					bias += s.Score - s.True
+			var pairs part
+			for week := range r.Weeks + 1 {
+				for _, s := range r.scoresAt(window, week) {
 					pairs.num += float64(s.Peers - s.Told)
 					pairs.den += float64(s.Peers)
 				}
-				if t := tau(scores); !math.IsNaN(t) {
-					taus = append(taus, t)
-				}
 			}
-			parts, same = append(parts, in), append(same, pairs)
+			same = append(same, pairs)
 		}
-		row.Covered, row.Same = ratio(parts), ratio(same)
-		n := row.Covered.Den
-		row.N, row.Error, row.Bias, row.Tau = int(n), math.Sqrt(square/n), bias/n, median(taus)
+		row.Same = ratio(same)
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// scoresAt are the last scores of the teams in the window that ends with a week, the
-// truth made relative to their mean.
+// accuracyOf compares the scores of a window with a truth.
+func accuracyOf(runs []*run, window string, truth func(*efficiency) float64) accuracy {
+	var a accuracy
+	var parts []part
+	var square, bias float64
+	var taus []float64
+	for _, r := range runs {
+		var in part
+		for week := range r.Weeks + 1 {
+			scores := r.scoresAt(window, week)
+			for i := range scores {
+				s := &scores[i]
+				s.True = truth(s)
+				in.den++
+				if s.Lo <= s.True && s.True <= s.Hi {
+					in.num++
+				}
+				square += (s.Score - s.True) * (s.Score - s.True)
+				bias += s.Score - s.True
+			}
+			if t := tau(scores); !math.IsNaN(t) {
+				taus = append(taus, t)
+			}
+		}
+		parts = append(parts, in)
+	}
+	a.Covered = ratio(parts)
+	n := a.Covered.Den
+	a.Error, a.Bias, a.Tau = math.Sqrt(square/n), bias/n, median(taus)
+	return a
+}
+
+// scoresAt are the last scores of the teams in the window that ends before a week.
 func (r *run) scoresAt(window string, week int) []efficiency {
 	var scores []efficiency
 	for _, s := range r.Scores {
@@ -74,13 +102,6 @@ func (r *run) scoresAt(window string, week int) []efficiency {
 			continue
 		}
 		scores = append(scores, s)
-	}
-	var sum float64
-	for i := range scores {
-		sum += scores[i].True
-	}
-	for i := range scores {
-		scores[i].True *= 100 * float64(len(scores)) / sum
 	}
 	return scores
 }

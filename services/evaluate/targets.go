@@ -46,7 +46,7 @@ func (r *report) judge() {
 		aim("an agent that runs away is told, event time, median over companies", "≤ 300 s", number(r.RunawaySeconds, 0)+" s", r.RunawaySeconds <= 300)
 	}
 	for _, s := range r.Scores {
-		aim("coverage of the 90 % interval of final scores, "+s.Window, ".85–.95", est(s.Covered, 3), s.Covered.Value >= .85 && s.Covered.Value <= .95)
+		aim("coverage of the 90 % interval of final scores beside peers, "+s.Window, ".85–.95", est(s.Peers.Covered, 3), s.Peers.Covered.Value >= .85 && s.Peers.Covered.Value <= .95)
 	}
 }
 

@@ -111,6 +111,9 @@ func (p *Person) Looks() Look {
 	return l
 }
 
+// Joined is the person's first week.
+func (p *Person) Joined() int { return p.joined }
+
 // Team is the index of the person's team in a week.
 func (p *Person) Team(week int) int {
 	team := p.teams[0].team

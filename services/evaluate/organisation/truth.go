@@ -133,21 +133,30 @@ func (o *Organisation) PlannedExcess(from, to int) float64 {
 	return wasted / max(1, all)
 }
 
+// AllTeams stands for everybody.
+const AllTeams = -1
+
 // Efficiency is what a team truly gets for its tokens in some weeks (to
 // exclusive), relative to people of the same roles with average luck who spend
-// the same tokens on work alone. 1 is average; waste lowers it.
+// the same tokens on work alone. 1 is average; waste lowers it. AllTeams is a
+// team, too.
 func (o *Organisation) Efficiency(team, from, to int) float64 {
 	var got, usual float64
 	for i := range o.Plans {
 		p := &o.Plans[i]
-		if p.Team != team || p.Week < from || p.Week >= to {
+		if team != AllTeams && p.Team != team || p.Week < from || p.Week >= to {
 			continue
 		}
 		got += p.Expected
-		usual += o.People[p.Person].role.OutcomesPerWeek *
-			math.Pow(p.Tokens()/o.Config.Tokens.Median, o.Config.Outcomes.Elasticity)
+		usual += o.Usual(p)
 	}
 	return got / max(1e-9, usual)
+}
+
+// Usual are the outcomes of somebody in the same role, with average luck, who
+// spends the tokens of a plan on work alone.
+func (o *Organisation) Usual(p *Plan) float64 {
+	return o.People[p.Person].role.OutcomesPerWeek * math.Pow(p.Tokens()/o.Config.Tokens.Median, o.Config.Outcomes.Elasticity)
 }
 
 // Contexts lists what could be declared, by person, then by team.
