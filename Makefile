@@ -28,7 +28,7 @@ PEERS  := $(CACHE)/debian/ready
 GO     := go
 GOTEST := $(GO) test -p 2
 # Packages wait for Apache Kafka in turn: a third one keeps both cores at work.
-TESTS  := env REQUIRE_TOOLS=1 $(GO) test -p 3 -timeout 20m $(PACKAGES)
+TESTS  := env REQUIRE_TOOLS=1 $(GO) test -p 3 -timeout 40m $(PACKAGES)
 KAFKA  := deploy/kafka/cluster.sh
 # Folds and statistics run in the goroutine of their caller: nothing to race with.
 PURE   := pkg/(habit|identity|kpi|ledger|machine|policy|price|score|seaspot|signal|subject|tenant|window)(/|$$)|organisation$$

@@ -255,7 +255,7 @@ func (r *running) stop() {
 		if err != nil {
 			r.bed.tb.Fatalf("sink: %v", err)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		r.bed.tb.Fatal("the sink does not stop")
 	}
 }
@@ -264,7 +264,7 @@ func (r *running) stop() {
 // its line to the brokers must be cut.
 func (r *running) kill() {
 	r.bed.tb.Helper()
-	late := time.After(time.Minute)
+	late := time.After(3 * time.Minute)
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
@@ -342,7 +342,7 @@ func (b *bed) until(what string, holds func() bool) {
 }
 
 // untilMoving waits for as long as something changes: a busy machine is slow, a
-// sink that does nothing for a minute and a half stands still. It then shows
+// sink that does nothing for three minutes stands still. It then shows
 // where.
 func (b *bed) untilMoving(what string, state func() any, holds func() bool) {
 	b.tb.Helper()
@@ -351,7 +351,7 @@ func (b *bed) untilMoving(what string, state func() any, holds func() bool) {
 		if now := state(); now != before {
 			before, since = now, time.Now()
 		}
-		if time.Since(since) > 90*time.Second {
+		if time.Since(since) > 3*time.Minute {
 			_ = pprof.Lookup("goroutine").WriteTo(b.tb.Output(), 1)
 			b.tb.Fatalf("waited in vain: %s", what)
 		}

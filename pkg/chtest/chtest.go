@@ -89,7 +89,7 @@ func exec(tb testing.TB, dsn, sql string) string {
 	tb.Helper()
 	u := parse(tb, dsn)
 	u.Path, u.RawQuery = "/", ""
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(sql))
 	if err != nil {

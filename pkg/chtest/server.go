@@ -119,8 +119,8 @@ func (s *Server) start() error {
 	case <-s.ended:
 		s.cmd = nil
 		return fmt.Errorf("chserve ended at once: %s\n%s", cmd.ProcessState, s.log)
-	case <-time.After(time.Minute):
-		return fmt.Errorf("chserve did not come up within a minute\n%s", s.log)
+	case <-time.After(3 * time.Minute):
+		return fmt.Errorf("chserve did not come up within three minutes\n%s", s.log)
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 // patience is how long something may take that happens elsewhere.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // Eventually returns once ok does, which is asked again and again; it fails the
-// test after a minute and says what never came.
+// test after three minutes and says what never came.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -123,7 +123,7 @@ func TestNodesAway(t *testing.T) {
 	}
 	through := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); ; {
+		for deadline := time.Now().Add(3 * time.Minute); ; {
 			code := send()
 			if code == http.StatusOK {
 				break

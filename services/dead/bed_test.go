@@ -262,7 +262,7 @@ func (b *bed) until(query, want string) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	var got string
-	for deadline := time.After(time.Minute); ; {
+	for deadline := time.After(3 * time.Minute); ; {
 		if err := b.conn.QueryRow(b.Context(), query).Scan(&got); err != nil {
 			b.Fatalf("%s: %v", query, err)
 		}
@@ -282,7 +282,7 @@ func (b *bed) caughtUp(group, topic string) {
 	b.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(time.Minute); ; {
+	for deadline := time.After(3 * time.Minute); ; {
 		lags, err := kadm.NewClient(b.client).Lag(b.Context(), group)
 		if err != nil {
 			b.Fatal(err)

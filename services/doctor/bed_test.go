@@ -243,7 +243,7 @@ func (p *patient) until(done func(report) bool, only ...string) report {
 	p.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(time.Minute); ; {
+	for deadline := time.After(3 * time.Minute); ; {
 		r := p.examine(only...)
 		if done(r) {
 			return r

@@ -355,7 +355,7 @@ func address(t *testing.T) string {
 }
 
 // patience is how long a test waits for what should come within seconds.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func eventually(t *testing.T, what string, yes func() bool) {
 	t.Helper()
