@@ -41,13 +41,16 @@ func (p panel) add(s *signal.Subject, pol *policy.Policy) {
 	for len(h.weeks) < at {
 		h.weeks = append(h.weeks, kpi.Week{Known: true, CostKnown: true})
 	}
-	h.team = k.Team
+	if k.Team != "" { // a week of outcomes alone names none
+		h.team = k.Team
+	}
 	h.weeks = append(h.weeks, weekOf(k, pol.Weights(k.Team)))
 }
 
 func weekOf(k *goodhartv1.Week, weights map[goodhartv1.OutcomeKind]int64) kpi.Week {
 	w := kpi.Week{
-		Known: true, CostKnown: k.UnpricedRequests == 0,
+		// A request without tokens, such as a failed one, has no price and needs none.
+		Known: true, CostKnown: k.UnpricedRequests <= k.UnknownTokenRequests,
 		Tokens:   k.InputUncachedTokens + k.CacheReadTokens + k.CacheWriteTokens + k.OutputTokens,
 		Requests: k.Requests, CostNanos: k.CostNanos,
 	}

@@ -216,3 +216,29 @@ func TestSignalledOf(t *testing.T) {
 	f([]int64{2, 2}, 0, 0)
 	f([]int64{2, 3}, 50, 200)
 }
+
+// A week of outcomes alone names no team, and who is in it stays where it was; a
+// request without tokens, such as a failed one, leaves the cost of the others known.
+func TestPanelKeepsWhatAWeekDoesNotSay(t *testing.T) {
+	p, pol := panel{}, policy.Default("acme")
+	add := func(week int64, team string, unpriced, unknown int64) {
+		p.add(&signal.Subject{ID: "p_1", Week: &goodhartv1.Week{
+			WeekStartMs: monday + week*window.Week, Team: team, UnpricedRequests: unpriced, UnknownTokenRequests: unknown,
+		}}, pol)
+	}
+	add(0, "t1", 0, 0)
+	add(1, "", 0, 0)
+	if got := p["p_1"].team; got != "t1" {
+		t.Errorf("after a week without usage the team is %q", got)
+	}
+	add(2, "t2", 1, 1)
+	add(3, "t2", 2, 1)
+	add(4, "t2", 1, 0)
+	var priced []bool
+	for _, k := range p["p_1"].weeks {
+		priced = append(priced, k.CostKnown)
+	}
+	if diff := cmp.Diff([]bool{true, true, true, false, false}, priced); diff != "" || p["p_1"].team != "t2" {
+		t.Errorf("team %q; weeks with a known cost: %s", p["p_1"].team, diff)
+	}
+}

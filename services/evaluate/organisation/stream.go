@@ -16,14 +16,7 @@ const slack = 14 * hour
 // complete when it was read to its end.
 func (o *Organisation) Records() iter.Seq[*Record] {
 	return func(yield func(*Record) bool) {
-		if o.begun {
-			panic("organisation: its records are yielded once")
-		}
-		o.begun = true
-		o.rows = make([]PersonWeek, len(o.Plans))
-		for i := range o.Plans {
-			o.rows[i].Plan = &o.Plans[i]
-		}
+		o.begin()
 		w := &week{}
 		for number := range o.Config.Weeks {
 			for _, p := range o.People {
@@ -42,6 +35,18 @@ func (o *Organisation) Records() iter.Seq[*Record] {
 				return
 			}
 		}
+	}
+}
+
+// begin makes room for the truth.
+func (o *Organisation) begin() {
+	if o.begun {
+		panic("organisation: its records are made once")
+	}
+	o.begun = true
+	o.rows = make([]PersonWeek, len(o.Plans))
+	for i := range o.Plans {
+		o.rows[i].Plan = &o.Plans[i]
 	}
 }
 

@@ -23,8 +23,9 @@ const (
 	leastKappa = .034
 )
 
-// play generates one person's week.
-func (o *Organisation) play(w *week, p *Person, plan *Plan) {
+// draw makes the requests of one person's week, in order of time but for those of an
+// agent that runs away, which come first.
+func (o *Organisation) draw(w *week, p *Person, plan *Plan) {
 	w.o, w.p, w.plan = o, p, plan
 	w.requests, w.sessions, w.parents = w.requests[:0], 0, nil
 	w.rng = o.stream(forRequests, p.Index, plan.Week)
@@ -40,6 +41,11 @@ func (o *Organisation) play(w *week, p *Person, plan *Plan) {
 		w.runAway()
 	}
 	p.remember(w.requests)
+}
+
+// play generates one person's week.
+func (o *Organisation) play(w *week, p *Person, plan *Plan) {
+	o.draw(w, p, plan)
 	sequence := make([]uint64, w.sessions)
 	for i := range w.requests {
 		q := &w.requests[i]
@@ -78,7 +84,7 @@ func (w *week) classes(q *request, context float64, cached bool) tokens {
 // emit makes a request an event and adds it to the truth.
 func (w *week) emit(q *request, n int, sequence uint64) {
 	o, p, plan := w.o, w.p, w.plan
-	r, row := o.blank(), o.row(plan)
+	r := o.blank()
 	offset := int32(o.offset(p, plan.Week))
 	u := o.describe(r, o.weekStart(plan.Week)+q.at-int64(offset)*minute)
 	r.event.Tool, r.event.ToolVersion = p.tool.Service, o.version(p, plan.Week)
@@ -86,8 +92,7 @@ func (w *week) emit(q *request, n int, sequence uint64) {
 	r.event.TzOffsetMin, r.event.Sequence, u.Turn, u.DurationMs = &r.offset, &r.sequence, &r.turn, &r.duration
 	u.RequestModel = w.model(q)
 	u.ResponseModel = u.RequestModel
-	broken := plan.Looks.Has(CacheLoss)
-	actual := w.classes(q, q.context, !q.uncached && !broken)
+	actual := w.actual(q)
 	if q.failed {
 		u.Status, u.ErrorType = goodhartv1.Status_STATUS_ERROR, "overloaded"
 	} else {
@@ -110,13 +115,24 @@ func (w *week) emit(q *request, n int, sequence uint64) {
 	}
 	o.name(r, "response-"+p.ID+"-"+key+strconv.Itoa(n))
 	o.put(r, &o.fleet)
+	w.account(q, actual, u.Model, r.event.TimeMs, u.GetCostNanos())
+}
 
+// actual is what a request uses, had it not failed.
+func (w *week) actual(q *request) tokens {
+	return w.classes(q, q.context, !q.uncached && !w.plan.Looks.Has(CacheLoss))
+}
+
+// account adds a request at a time, UTC, to the truth.
+func (w *week) account(q *request, actual tokens, model string, at, cost int64) {
+	o, plan := w.o, w.plan
+	row, broken := o.row(plan), plan.Looks.Has(CacheLoss)
 	row.Requests++
 	if q.failed {
 		row.Failed++
 		return
 	}
-	total, cost := actual.total(), u.GetCostNanos()
+	total := actual.total()
 	row.Tokens += total
 	row.Cost += cost
 	switch {
@@ -128,9 +144,9 @@ func (w *week) emit(q *request, n int, sequence uint64) {
 	case q.bloated:
 		needed := w.classes(q, q.useful, !broken)
 		row.Wasted += total - needed.total()
-		row.WastedCost += cost - o.cost(u.Model, needed, r.event.TimeMs)
+		row.WastedCost += cost - o.cost(model, needed, at)
 	case q.uncached:
-		row.WastedCost += cost - o.cost(u.Model, w.classes(q, q.context, !broken), r.event.TimeMs)
+		row.WastedCost += cost - o.cost(model, w.classes(q, q.context, !broken), at)
 	}
 }
 
