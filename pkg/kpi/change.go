@@ -29,7 +29,8 @@ var lags = [...]float64{0.46, 0.41, 0.10}
 
 // change is what changed for a unit between two windows.
 type change struct {
-	cluster int
+	// unit is its number in the sample, cluster its team.
+	unit, cluster int
 	// tokens and outcomes are logarithms of the ratio later to earlier.
 	tokens, outcomes float64
 	// weight is the precision of outcomes: the inverse of its Poisson variance,
@@ -111,7 +112,7 @@ func (s *sample) changes(before, after span) []change {
 			continue
 		}
 		all = append(all, change{
-			cluster:  s.cluster[i],
+			unit: i, cluster: s.cluster[i],
 			tokens:   math.Log(b.level / a.level),
 			outcomes: math.Log((b.outcomes + noOutcome) / (a.outcomes + noOutcome)),
 			weight:   1 / (4/(a.points+b.points+1) + 0.1),

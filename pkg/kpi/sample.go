@@ -51,6 +51,8 @@ type sample struct {
 	control *sample
 
 	before, after span
+	// history is before and its placebo together.
+	history span
 	// changed is around the announcement, placebos before it, the latest first.
 	changed  []change
 	placebos [][]change
@@ -110,6 +112,7 @@ func (s *sample) measure() {
 		return
 	}
 	s.before, s.after = span{announced - length, announced}, span{max(announced, s.Week+1-2*length), s.Week + 1}
+	s.history = span{announced - 2*length, announced}
 	s.changed = s.changes(s.before, s.after)
 	for to := announced - length; to-length >= first; to -= length {
 		s.placebos = append(s.placebos, s.changes(span{to - length, to}, span{to, to + length}))
