@@ -380,6 +380,11 @@ func TestIntervalsCover(t *testing.T) {
 	f("20 units, four weeks", o, 0.85, 0.95)
 	o.units, o.people = 8, 12
 	f("8 units, four weeks", o, 0.84, 0.95)
+	// Nearly all outcomes come with the spend, and that is a few people's.
+	few := usual()
+	few.people, few.days, few.spread, few.within = 24, 28, 0.3, 1.6
+	few.base, few.slope, few.efficiency = 0.05, 2, 0.2
+	f("people who differ within 20 units, four weeks", few, 0.85, 0.95)
 	o = usual()
 	o.efficiency = 0
 	f("alike", o, 0.95, 1)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/goodhartlabs/goodhart/pkg/window"
@@ -25,7 +26,9 @@ type organisation struct {
 	// efficiency is the standard deviation of its logarithm among units, spread
 	// that of the spend, scatter that of a week beside its unit.
 	efficiency, spread, scatter float64
-	days                        int
+	// within is that of the spend among the people of a unit.
+	within float64
+	days   int
 }
 
 // usual is 20 units of which about 6 outcomes are expected in a week.
@@ -33,10 +36,12 @@ func usual() organisation {
 	return organisation{units: 20, people: 6, base: 0.5, slope: 0.5, exponent: 0.3, spend: 50e9, efficiency: 0.35, spread: 1, days: 7}
 }
 
-// draw returns the past, a window, and the true efficiency of the units.
+// draw returns the past, a window, and the true efficiency of the units: beside units
+// of as many people at the same spend, whoever of them spends it.
 func (o organisation) draw(seed uint64) (weeks []Block, in Inputs, truth []float64) {
 	rng := rand.New(rand.NewPCG(seed, 11))
 	in = Inputs{End: testEnd, AsOf: testEnd + 20*window.Day, Whole: Unit{OutcomesKnown: true, HistoryKnown: true, LinksKnown: true, Publishable: true}}
+	var rates, spends []float64
 	for u := range o.units {
 		name := fmt.Sprintf("team-%02d", u)
 		unit := in.Whole
@@ -46,11 +51,24 @@ func (o organisation) draw(seed uint64) (weeks []Block, in Inputs, truth []float
 		truth = append(truth, e)
 		people := o.people*2/3 + rng.IntN(1+o.people*2/3)
 		level := o.spread * rng.NormFloat64()
+		parts := make([]float64, people) // what each spends, by the mean
+		for i := range parts {
+			parts[i] = 1
+			if o.within > 0 {
+				parts[i] = math.Exp(o.within*rng.NormFloat64() - o.within*o.within/2)
+			}
+		}
+		var usual, spent float64
 		block := func(start int64) Block {
 			ratio := math.Exp(level + 0.4*rng.NormFloat64())
-			rate := float64(people) * (o.base + o.slope*math.Pow(ratio, o.exponent)) * e * math.Exp(o.scatter*rng.NormFloat64()-o.scatter*o.scatter/2)
+			rate, cost := 0.0, int64(0)
+			for _, part := range parts {
+				rate += o.base + o.slope*math.Pow(ratio*part, o.exponent)
+				cost += int64(ratio * part * o.spend)
+			}
+			usual, spent = usual+rate, spent+float64(cost)
+			rate *= e * math.Exp(o.scatter*rng.NormFloat64()-o.scatter*o.scatter/2)
 			n := int64(distuv.Poisson{Lambda: rate, Src: rng}.Rand())
-			cost := int64(ratio * o.spend * float64(people))
 			return Block{
 				Unit: name, Role: "dev", Start: start, People: int64(people), CostNanos: cost, AlignedNanos: cost, Records: 100,
 				Value: Value{n, 1_000 * n, 1_000 * n}, Linked: 500 * n,
@@ -59,8 +77,16 @@ func (o organisation) draw(seed uint64) (weeks []Block, in Inputs, truth []float
 		for _, start := range FitStarts(testEnd) {
 			weeks = append(weeks, block(start))
 		}
+		usual, spent = 0, 0
 		for _, start := range WindowStarts(testEnd, o.days) {
 			in.Blocks = append(in.Blocks, block(start))
+		}
+		rates, spends = append(rates, math.Log(usual/float64(people))), append(spends, math.Log(spent/float64(people)))
+	}
+	if o.within > 0 { // units at the same spend are those on the line
+		at, slope := stat.LinearRegression(spends, rates, nil, false)
+		for u := range truth {
+			truth[u] *= math.Exp(rates[u] - at - float64(slope*spends[u]))
 		}
 	}
 	return weeks, in, truth
