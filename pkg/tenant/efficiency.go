@@ -29,7 +29,7 @@ func (f *Fold) emitEfficiency(midnight int64, out *machine.Outputs) {
 		a := assessor{f: f, t: t, midnight: midnight, blocks: map[int64][]score.Block{}, out: out}
 		for end := midnight - score.Settling; end <= midnight; end += window.Day {
 			for i := range f.windows {
-				if w := &f.windows[i]; w.Pane == window.Day && t.active(w, end) {
+				if w := &f.windows[i]; w.Pane == window.Day && (f.scored == nil || f.scored(end)) && t.active(w, end) {
 					a.window(i, end)
 				}
 			}

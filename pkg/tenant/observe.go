@@ -23,5 +23,10 @@ type Observer struct {
 	Crossing func(c *signal.Crossing, s *signal.Signal)
 }
 
+// ScoreOnly restricts efficiency scores to windows with an end that ends says yes to:
+// a replay of months that asks for some of them need not work out the others. Each end
+// has its scores whatever becomes of the rest. It is no part of the state.
+func (f *Fold) ScoreOnly(ends func(end int64) bool) { f.scored = ends }
+
 // Observe sets who is told; it is no part of the state.
 func (f *Fold) Observe(o Observer) { f.observer = o }

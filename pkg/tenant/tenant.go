@@ -125,6 +125,7 @@ type Fold struct {
 	stats Stats
 
 	observer Observer
+	scored   func(end int64) bool
 }
 
 var _ machine.Machine = (*Fold)(nil)

@@ -28,6 +28,7 @@ func play(ctx context.Context, s scenario, seed uint64, base organisation.Config
 	p := newPlayer(o, s)
 	pipe := folds.New(p.take)
 	pipe.Whole = s.Signals
+	pipe.Tenant.ScoreOnly(wholeWeeks)
 	pipe.Tenant.Observe(tenant.Observer{Week: func(in *signal.Input, _ *signal.State, result *signal.Result) {
 		if result == nil {
 			in.Observe = func(subject, code string, r *signal.Reading) { p.observe(in.WeekStart, subject, code, r) }
@@ -39,6 +40,9 @@ func play(ctx context.Context, s scenario, seed uint64, base organisation.Config
 	p.finish()
 	return p.run, nil
 }
+
+// wholeWeeks are the ends that scores are compared with the truth for.
+func wholeWeeks(end int64) bool { return end == window.WeekStart(end) }
 
 // through sends everything that an organisation announces through the folds, and
 // lets time pass until the last week was judged and no outcome of it can be taken
@@ -250,7 +254,7 @@ func (p *player) takeScore(body []byte) error {
 		return fmt.Errorf("read score: %w", err)
 	}
 	team, known := p.teams[r.Scope]
-	if r.ScopeKind != "team" || !known || r.Score == nil || r.Lo == nil || r.Hi == nil || (r.End-p.start)%window.Week != 0 || r.Status != score.StatusFinal {
+	if r.ScopeKind != "team" || !known || r.Score == nil || r.Lo == nil || r.Hi == nil || !wholeWeeks(r.End) || r.Status != score.StatusFinal {
 		return nil
 	}
 	from, to := p.week(r.Start), p.week(r.End)
