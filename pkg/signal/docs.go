@@ -84,11 +84,12 @@ looked for. It is no verdict, ranks nobody and has no consequence of its own. A 
 | known | the source supplies the figures; without them the signal is unknown and says nothing. Each record states the share of records that it could be measured on |
 | sample | the minimum below; and, for what is compared with the subject's own past, four active weeks of it |
 | threshold | all of those below. z is (x - median) / max(1.4826 MAD, floor) over the last 10 active weeks; the floor is 0.25 for logarithms, 0.05 for shares, 6 for hours |
-| persistence | two of the last three windows that could be measured; a window is an ISO week in local time |
+| usual | from the first week in which a statistic is beyond its thresholds, and nothing innocent explains it, the subject is compared with what was usual before that week, until three windows running lie within them, at most for 13 weeks: then a change that lasted is what is usual. What all those beside the subject do is held too, since it may end for them alone; what has an explanation of its own is not |
+| persistence | two of the last three windows that could be measured; a window is an ISO week in local time. What looks at several periods itself (S8, S9) is asked in the week in which the last of them ends |
 | look-alikes | none of them is found, and no declared migration, on-call duty, vacation (and the week after), incident or release covers the week |
 | common cause | if at least 30 % of at least five others in the same client version, model, team or repository moved at least half as far in the same week, the question goes to the tool, the model or the team and to no person |
 | group size | a question to a team whose week may not be shown, or about fewer people than k, is not asked; it is counted |
-| false discoveries | Benjamini and Hochberg at 0.10 over all subjects of the signal and week, on the probability that two of three windows are so unlikely |
+| false discoveries | Benjamini and Hochberg at 0.10 over all subjects of the signal and week, on the probability that two of three windows are so unlikely; that of a z is Student's, with as many degrees of freedom as weeks behind it, less one |
 | mute | after an accepted dispute, until the day that it names |
 
 Only a **mechanism** opens a question to a subject. What is **supporting** adds confidence: the number of independent families that stand (1 low, 2 medium, 3

@@ -131,7 +131,7 @@ func (e *evaluation) recall() {
 		}
 		o.state = &e.s.Subjects[at]
 		o.state.note(o.week)
-		o.closed = o.addPeriod()
+		o.closed, o.months = o.addPeriods()
 	}
 }
 
@@ -159,6 +159,7 @@ func (e *evaluation) measure() {
 		service := isService(o.subject.ID, o.subject.Type)
 		for i := range e.catalogue {
 			if d := &e.catalogue[i]; d.measure != nil && (!service || d.services) {
+				o.compare(d.Code)
 				o.readings[i] = d.measure(o)
 			}
 		}
@@ -185,33 +186,43 @@ func (e *evaluation) judge(i int) {
 		if isService(o.subject.ID, o.subject.Type) && !d.services {
 			continue
 		}
+		o.compare(d.Code)
 		r := &o.readings[i]
 		coverage.add(r)
 		if !r.Measure.measured() {
 			continue
 		}
-		family := o.state.family(d.Code, e.in.WeekStart, r.Measure == Fired)
+		family := o.state.family(d.Code, e.in.WeekStart, r.apart)
 		if family == nil {
 			continue // quiet, as ever
 		}
 		r.onset = family.Onset
 		next := Window{Week: e.in.WeekStart, P: 1}
-		if r.Measure == Fired {
+		if r.apart {
 			e.p.gate(o, i)
 			r.findings = d.check(o, r)
-			switch c, diverted := r.diverted(o); {
+			c, diverted := r.diverted(o)
+			explained := slices.ContainsFunc(r.findings, Finding.explains)
+			if explained && !diverted {
+				family.release()
+			} else {
+				family.hold(o)
+			}
+			switch {
+			case r.Measure != Fired:
 			case coveredBy(o):
 				coverage.Explained++
 				continue // such a week says nothing
 			case diverted && !slices.Contains(r.findings, Found):
 				coverage.Diverted++
 				e.divert(i, o, c)
-			case slices.ContainsFunc(r.findings, Finding.explains):
+			case explained:
 				coverage.Explained++
 			default:
 				next.Fired, next.P = true, r.P
 			}
 		}
+		family.expire(e.in.WeekStart)
 		family.push(next)
 	}
 	e.result.Coverage = append(e.result.Coverage, coverage)
@@ -394,7 +405,9 @@ func (e *evaluation) confidence(o *observation) int64 {
 // remember takes the week into what is usual, and forgets what is old.
 func (e *evaluation) remember() {
 	for _, o := range e.p.observed {
-		o.noteCheap()
+		if f := o.state.find("S11"); f == nil || f.Held == 0 {
+			o.noteCheap()
+		}
 	}
 	e.s.noteRepeats(e.p)
 	const forget = 13 * window.Week

@@ -9,6 +9,7 @@ func (e *evaluation) evidence(o *observation, i int) []Fact {
 		d.headline(r, r.findings),
 		maybe("coverage", "share of the records that it could be measured on", share(r.Known, r.Of), r.Of > 0, "share", r.Of),
 	}
+	o.compare(d.Code)
 	facts = append(facts, d.facts(o, r)...)
 	for c := range cohorts {
 		t := r.together[c]
@@ -62,6 +63,7 @@ func (e *evaluation) support(o *observation, i int) []Fact {
 		}
 		facts = append(facts, number("with_"+d.Code, d.Title+": "+d.Statistic, r.Value, d.unit(r), r.N).against(r.Threshold))
 		if d.Kind == Supporting { // a mechanism states its own
+			o.compare(d.Code)
 			for _, f := range d.facts(o, r) {
 				f.Name = d.Code + "_" + f.Name
 				facts = append(facts, f)

@@ -122,7 +122,7 @@ func (e *evaluation) raiseGroups() {
 		n, _ := hits(h.Windows, false)
 		st := e.open(h.Code, h.Kind, h.Scope)
 		switch {
-		case g != nil && g.fired && st == nil && n >= windowsHit && !e.s.muted(h.Code, h.Kind, h.Scope, e.in.At):
+		case g != nil && g.fired && st == nil && n >= e.catalogue[e.p.index[g.code]].needed() && !e.s.muted(h.Code, h.Kind, h.Scope, e.in.At):
 			st = e.begin(Standing{Code: g.code, Kind: g.kind, Scope: g.scope, Team: g.team})
 			e.tellGroup(st, g, n)
 		case st == nil:

@@ -319,7 +319,7 @@ func TestStateIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(raw) > 4096 || len(c.state.Subjects) != headcount || len(c.state.Repeats) != repeatWeeks {
+	if len(raw) > 6144 || len(c.state.Subjects) != headcount || len(c.state.Repeats) != repeatWeeks {
 		t.Errorf("%d bytes, %d subjects, %d weeks of repeats", len(raw), len(c.state.Subjects), len(c.state.Repeats))
 	}
 	c.adjust = func(in *Input) { in.Subjects = in.Subjects[:10] }

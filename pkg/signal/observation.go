@@ -40,8 +40,11 @@ type observation struct {
 	all     *population
 	state   *SubjectState
 	usuals  [statistics]*goodhartv1.Baseline
-	// closed periods of the subject this week.
-	closed int
+	// held is what was usual when the signal that is being looked at began, if that
+	// is what it is compared with.
+	held []Usual
+	// closed periods and months of the subject this week.
+	closed, months int
 	// readings, by index in the catalogue.
 	readings []Reading
 }
@@ -69,32 +72,32 @@ func (o *observation) tokens() int64 {
 	return w.InputUncachedTokens + w.CacheReadTokens + w.CacheWriteTokens + w.OutputTokens
 }
 
+// baseline is what a statistic is compared with.
+func (o *observation) baseline(s goodhartv1.Statistic) (Usual, bool) {
+	for _, u := range o.held {
+		if u.Statistic == s {
+			return u, true
+		}
+	}
+	if b := o.usuals[s]; b != nil {
+		return Usual{s, b.Median, b.Mad, b.Weeks}, true
+	}
+	return Usual{}, false
+}
+
 // usual is the median of a statistic over the subject's last active weeks.
 func (o *observation) usual(s goodhartv1.Statistic) (float64, bool) {
-	b := o.usuals[s]
-	if b == nil {
-		return 0, false
-	}
-	return float64(b.Median) / 1e6, true
+	b, known := o.baseline(s)
+	return float64(b.Median) / 1e6, known
 }
 
 // z is how many of the subject's own standard deviations x is above its usual.
 func (o *observation) z(s goodhartv1.Statistic, x, floor float64) (float64, bool) {
-	b := o.usuals[s]
-	if b == nil {
+	b, known := o.baseline(s)
+	if !known {
 		return 0, false
 	}
-	return (x - float64(b.Median)/1e6) / spread(float64(b.Mad)/1e6, floor), true
-}
-
-// rise is how far the week's ln tokens are above the subject's usual, nats; 0 if
-// that is not known.
-func (o *observation) rise() float64 {
-	usual, ok := o.usual(goodhartv1.Statistic_STATISTIC_TOKENS)
-	if !ok {
-		return 0
-	}
-	return math.Log(float64(o.tokens())+1) - usual
+	return (x - float64(b.Median)/1e6) / spread(float64(b.MAD)/1e6, floor), true
 }
 
 // zTokens and zCost are those of the week's logarithms.
@@ -154,8 +157,6 @@ func share(part, whole int64) float64 {
 
 // weeks is how many active weeks the subject's usual rests on.
 func (o *observation) weeks(s goodhartv1.Statistic) int64 {
-	if b := o.usuals[s]; b != nil {
-		return int64(b.Weeks)
-	}
-	return 0
+	b, _ := o.baseline(s)
+	return int64(b.Weeks)
 }

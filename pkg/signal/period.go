@@ -27,31 +27,43 @@ func (o *observation) target() *policy.Target {
 	return nil
 }
 
-// addPeriod adds the days of the week to the subject's period and closes those
-// that have ended. It returns how many did: at most seven.
-func (o *observation) addPeriod() (closed int) {
-	p := &o.state.Period
-	period, metric, target := policy.Month, policy.Tokens, ""
+// addPeriods adds the days of the week to the subject's periods, and returns how
+// many of each closed.
+func (o *observation) addPeriods() (closed, months int) {
+	p, m := &o.state.Period, &o.state.Month
+	period, metric, target := policy.Week, policy.Tokens, ""
 	if t := o.target(); t != nil {
 		period, metric, target = t.Period, t.Metric, t.ID
 	} else if p.Period != "" {
 		period, metric = p.Period, p.Metric // a withdrawn target leaves its period
 	}
-	if p.Period != period || p.Metric != metric {
-		*p = PeriodState{Period: period, Metric: metric, Start: periodStart(period, o.week.WeekStartMs)}
-	}
+	p.count(period, metric, o.week.WeekStartMs)
+	m.count(policy.Month, metric, o.week.WeekStartMs)
 	p.Target = target
+	return o.addPeriod(p), o.addPeriod(m)
+}
+
+// count begins anew if something else is to be counted.
+func (p *PeriodState) count(period policy.Period, metric policy.Metric, at int64) {
+	if p.Period != period || p.Metric != metric {
+		*p = PeriodState{Period: period, Metric: metric, Start: periodStart(period, at)}
+	}
+}
+
+// addPeriod adds the days of the week to a period and closes those that have
+// ended. It returns how many did: at most seven.
+func (o *observation) addPeriod(p *PeriodState) (closed int) {
 	for day := range int64(7) {
 		at := o.week.WeekStartMs + day*window.Day
-		if start := periodStart(period, at); start != p.Start {
+		if start := periodStart(p.Period, at); start != p.Start {
 			closed += o.closePeriod(p)
 			p.begin(start)
 		}
 		o.addDay(p, at, int(day))
 	}
-	if end := o.week.WeekStartMs + window.Week; periodStart(period, end) != p.Start {
+	if end := o.week.WeekStartMs + window.Week; periodStart(p.Period, end) != p.Start {
 		closed += o.closePeriod(p)
-		p.begin(periodStart(period, end))
+		p.begin(periodStart(p.Period, end))
 	}
 	return closed
 }
@@ -105,8 +117,7 @@ func (o *observation) closePeriod(p *PeriodState) int {
 		Start: p.Start, Amount: p.Amount, Requests: p.Requests,
 		LnAmount:  math.Log(float64(max(p.Amount, 0)) + 1),
 		LateLogit: shareLogit(share(p.Late, p.Amount)),
-		LateOutcomeLogit: logit(float64(max(p.LateOutcomes, 0)),
-			float64(max(p.Outcomes, p.LateOutcomes, 0))),
+		Outcomes:  max(p.Outcomes, p.LateOutcomes, 0), LateOutcomes: max(p.LateOutcomes, 0),
 		LastShare:  share(p.Last, p.Amount),
 		LateWorked: p.lateWorked(),
 	}

@@ -42,7 +42,10 @@ type Reading struct {
 	CostNanos int64
 	CostKnown bool
 
-	// onset is the week in which it began to fire.
+	// apart: the statistic itself is beyond its thresholds, whatever else it takes to
+	// fire.
+	apart bool
+	// onset is the week in which it began to.
 	onset int64
 	// together says how many of those beside the subject moved with it.
 	together [cohorts]cohortShare
@@ -72,7 +75,7 @@ func (r *Reading) sample(n, known, of, minimum int64) bool {
 
 // decide notes whether it fired.
 func (r *Reading) decide(fired bool) {
-	r.Measure = Quiet
+	r.Measure, r.apart = Quiet, r.apart || fired
 	if fired {
 		r.Measure = Fired
 	}

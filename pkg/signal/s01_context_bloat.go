@@ -8,13 +8,16 @@ import (
 )
 
 // S1: three times the context is beyond what another model or repository usually
-// brings, and 4.8 standard errors of 50 requests. Who reads longer documents for some
-// weeks has that too, but not more tokens: these must have risen with the context.
+// brings, and 4.8 standard errors of 50 requests; fewer must differ by as many. Who
+// reads longer documents for some weeks and is answered less has that too, but carries
+// no more with a request: that must have risen with the context. How much somebody
+// works in a week says nothing of it, and varies far more.
 const (
-	s1Minimum = 50
+	s1Minimum = 20
 	s1Times   = 3.0
+	s1Errors  = 4.8
+	s1SD      = 1.61 // of single requests
 	s1Z       = 3.0
-	s1TokensZ = 1.0
 	s1Rise    = 0.6
 )
 
@@ -28,8 +31,8 @@ func contextBloat() Definition {
 		Thresholds: []Threshold{
 			{"context per output, times the usual", s1Times, "times"},
 			{"own z of it", s1Z, "standard deviations"},
-			{"own z of ln tokens", s1TokensZ, "standard deviations"},
-			{"rise of ln tokens over the usual, by that of the statistic", s1Rise, "share"},
+			{"rise of the statistic, by its standard error 1.61/√n", s1Errors, "standard errors"},
+			{"rise of ln tokens per request over the usual, by that of the statistic", s1Rise, "share"},
 		},
 		LookAlikes: []LookAlike{
 			look("a new model", "a model with a longer window reads more", movedOr(sameModel, modelChange)),
@@ -40,7 +43,7 @@ func contextBloat() Definition {
 			look("a declared incident", "forensics read logs", declared(policy.Incident, policy.OnCall)),
 		},
 		Question: "What needed the larger context, and could it be smaller?",
-		Formula:  "context/2",
+		Formula:  "context/3",
 		self:     "In {week} your requests carried {value} times the context for each token of output that is usual for you.",
 		shared:   "{scope}, {week}: requests carried {value} times the usual context for each token of output.",
 		services: true,
@@ -57,32 +60,42 @@ func measureContext(o *observation) (r Reading) {
 	const statistic = goodhartv1.Statistic_STATISTIC_CONTEXT
 	level := mean(w.ContextLnSum, w.ContextRequests)
 	usual, known := o.usual(statistic)
-	zTokens, tokensKnown := o.zTokens()
-	if !known || !tokensKnown {
+	size, sizeKnown := o.largerRequests()
+	if !known || !sizeKnown {
 		r.Measure = NoHistory
 		return r
 	}
 	z, _ := o.z(statistic, level, floorLog)
 	r.Shift = level - usual
 	r.Value, r.Threshold = math.Exp(r.Shift), s1Times
-	r.P = upperTail(z)
+	r.P = ownTail(z, o.weeks(statistic))
 	r.extra = z
 	r.Tokens = int64(max(0, float64(w.ContextTokens)*(1-math.Exp(-r.Shift))))
 	r.CostNanos, r.CostKnown = int64(float64(w.CostNanos)*min(share(r.Tokens, o.tokens()), 1)), o.costKnown()
-	r.decide(r.Shift >= math.Log(s1Times) && z >= s1Z && zTokens >= s1TokensZ && o.rise() >= float64(s1Rise*r.Shift))
+	r.apart = r.Shift >= math.Log(s1Times) && r.Shift*math.Sqrt(float64(r.N)) >= s1Errors*s1SD && z >= s1Z
+	r.decide(r.apart && size >= float64(s1Rise*r.Shift))
 	return r
+}
+
+// largerRequests is how far the week's ln tokens per request are above the subject's
+// usual, nats.
+func (o *observation) largerRequests() (rise float64, known bool) {
+	tokens, tokensKnown := o.usual(goodhartv1.Statistic_STATISTIC_TOKENS)
+	requests, requestsKnown := o.usual(goodhartv1.Statistic_STATISTIC_REQUESTS)
+	rise = math.Log(float64(o.tokens())+1) - math.Log(float64(o.week.Requests)+1) - (tokens - requests)
+	return rise, tokensKnown && requestsKnown && o.tokens() > 0
 }
 
 func contextFacts(o *observation, r *Reading) []Fact {
 	w := o.week
 	usual, known := o.usual(goodhartv1.Statistic_STATISTIC_CONTEXT)
-	zTokens, tokensKnown := o.zTokens()
+	size, sizeKnown := o.largerRequests()
 	return []Fact{
 		number("level", "mean ln((context+1)/(output+1))", mean(w.ContextLnSum, max(w.ContextRequests, 1)), "nats", r.N),
 		maybe("usual", "median of it over the last active weeks", usual, known, "nats", o.weeks(goodhartv1.Statistic_STATISTIC_CONTEXT)),
 		number("z", "own z of it", r.extra, "standard deviations", r.N).against(s1Z),
-		maybe("z_tokens", "own z of ln tokens", zTokens, tokensKnown, "standard deviations", r.N).against(s1TokensZ),
-		maybe("rise", "ln tokens above the usual", o.rise(), tokensKnown, "nats", r.N).against(float64(s1Rise * r.Shift)),
+		number("errors", "rise of it, by its standard error", r.Shift*math.Sqrt(float64(r.N))/s1SD, "standard errors", r.N).against(s1Errors),
+		maybe("rise", "ln tokens per request above the usual", size, sizeKnown, "nats", r.N).against(float64(s1Rise * r.Shift)),
 		count("excess_tokens", "context tokens above the usual", r.Tokens, "tokens", r.N),
 		count("outcomes", "verified outcomes of the week", o.outcomes(), "outcomes", r.N),
 	}

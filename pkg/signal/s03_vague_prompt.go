@@ -39,7 +39,7 @@ func vaguePrompts() Definition {
 			look("a task of the team", "the team writes something long together", together(sameTeam)),
 		},
 		Question: "Were the long answers of use, and would a more exact prompt have saved some?",
-		Formula:  "prompt/1",
+		Formula:  "prompt/2",
 		self:     "In {week} the answers to your prompts were {value} times as long for each token you wrote as is usual for you, and more sessions than among your peers ended on a long answer that nothing was made of.",
 		shared:   "{scope}, {week}: answers were {value} times as long for each token written as is usual.",
 		measure:  measurePrompts,
@@ -62,7 +62,8 @@ func measurePrompts(o *observation) (r Reading) {
 	z, _ := o.z(statistic, level, floorLog)
 	r.Shift = level - usual
 	r.Value, r.Threshold = math.Exp(r.Shift), s3Times
-	r.P = upperTail(z)
+	r.P = ownTail(z, o.weeks(statistic))
+	r.apart = r.Shift >= math.Log(s3Times) && z >= s3Z
 	o.stake(&r)
 	switch chance, _, peersKnown := o.abandonment(); {
 	case w.Sessions == 0:
@@ -73,7 +74,7 @@ func measurePrompts(o *observation) (r Reading) {
 		r.Measure = NoHistory
 	default:
 		r.extra = chance
-		r.decide(r.Shift >= math.Log(s3Times) && z >= s3Z && chance <= s3Chance)
+		r.decide(r.apart && chance <= s3Chance)
 	}
 	return r
 }

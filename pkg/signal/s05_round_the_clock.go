@@ -45,7 +45,7 @@ func roundTheClock() Definition {
 			look("a declared release or migration", "it is worked on at all hours", declared(policy.Release, policy.Migration)),
 		},
 		Question:    "Does something run by itself that could be registered or stopped, or is the key used by somebody else?",
-		Formula:     "clock/2",
+		Formula:     "clock/3",
 		self:        "In {week} your requests came in {value} different hours of the week, which is new for you.",
 		shared:      "{scope}, {week}: requests came in {value} different hours of the week.",
 		other:       "In {week} your requests kept an even rhythm ({value}), such as a timer keeps.",
@@ -71,7 +71,7 @@ func measureClock(o *observation) (r Reading) {
 	even, evenP := o.evenRhythm()
 	r.Value, r.Threshold = hours, s5Hours
 	r.Shift = (hours - usual) / s5Hours
-	r.P = upperTail(z)
+	r.P = ownTail(z, o.weeks(statistic))
 	around := hours >= s5Hours && usual < s5Usual
 	if even {
 		r.Shift = max(r.Shift, 1)

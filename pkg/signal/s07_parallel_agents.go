@@ -27,7 +27,7 @@ func parallelAgents() Definition {
 			look("a way of the team", "the team works so", together(sameTeam)),
 		},
 		Question: "What did the agents do beside each other?",
-		Formula:  "parallel/1",
+		Formula:  "parallel/2",
 		self:     "In {week} {value} of your requests ran at one time on average, which is new for you.",
 		measure: func(o *observation) (r Reading) {
 			w := o.week
@@ -42,7 +42,7 @@ func parallelAgents() Definition {
 			z, _ := o.z(statistic, level(o), floorLog)
 			r.Value, r.Threshold = level(o), s7Concurrency
 			r.Shift = r.Value - usual
-			r.P = upperTail(z)
+			r.P = ownTail(z, o.weeks(statistic))
 			r.extra = z
 			r.decide(r.Value >= s7Concurrency && z >= s7Z)
 			return r

@@ -13,8 +13,9 @@ const (
 
 func bunching() Definition {
 	return Definition{
-		Code: "S8", Title: "Just above a target", Kind: Supporting, Label: PossibleGaming,
-		Needs: []string{"a declared target per person", "amounts by day"},
+		Code: "S8", Title: "Just above a target", Kind: Mechanism, Label: PossibleGaming,
+		ScopeKinds: []string{ScopeSelf, ScopeTeam, ScopeTool, ScopeModel},
+		Needs:      []string{"a declared target per person", "amounts by day"},
 		Statistic: "periods since the announcement whose amount lies between the target T and 1.1 T; their chance is Poisson-binomial, " +
 			"each period's from the lognormal of the subject's own periods before",
 		MinimumN: s8Minimum, Sample: "periods",
@@ -31,6 +32,7 @@ func bunching() Definition {
 		Question: "Did the target decide how much was used?",
 		Formula:  "bunching/1",
 		self:     "Up to {week} {value} of your periods under the usage target ended just above it, after much of the amount had come at the very end.",
+		shared:   "{scope}, {week}: {value} periods of people under the usage target ended just above it.",
 		spans:    true,
 		measure:  measureBunching,
 		facts: func(_ *observation, r *Reading) []Fact {

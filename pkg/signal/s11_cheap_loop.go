@@ -33,7 +33,7 @@ func cheapLoop() Definition {
 			look("a declared change of models", "the cheaper one was chosen for everyone", declared(policy.ModelChange)),
 		},
 		Question: "What do the many cheap requests do?",
-		Formula:  "cheap/1",
+		Formula:  "cheap/2",
 		self:     "In {week} {value} of your tokens moved to the cheapest models, with far more tokens at hardly more cost, beside repeats or an even rhythm.",
 		shared:   "{scope}, {week}: {value} of the tokens moved to the cheapest models.",
 		measure:  measureCheap,
@@ -64,7 +64,7 @@ func measureCheap(o *observation) (r Reading) {
 	}
 	r.Shift = cheap - usual
 	r.Value, r.Threshold = r.Shift, s11Cheap
-	r.P = upperTail(zTokens)
+	r.P = ownTail(zTokens, o.weeks(goodhartv1.Statistic_STATISTIC_TOKENS))
 	o.stake(&r)
 	r.decide(zTokens >= s11TokensZ && zCost <= s11CostZ && r.Shift >= s11Cheap)
 	return r

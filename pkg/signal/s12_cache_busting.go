@@ -36,7 +36,7 @@ func cacheBusting() Definition {
 			look("a declared change of models", "its cache is another one", declared(policy.ModelChange)),
 		},
 		Question: "What changes at the beginning of the prompts, so that the cache no longer fits?",
-		Formula:  "cache/1",
+		Formula:  "cache/2",
 		self:     "In {week} {value} of your input no longer came from the cache as it usually does.",
 		shared:   "{scope}, {week}: {value} of the input no longer came from the cache as it usually does.",
 		services: true,
@@ -57,7 +57,7 @@ func cacheBusting() Definition {
 			z, _ := o.z(statistic, level(o), floorShare)
 			r.Shift = usual - level(o)
 			r.Value, r.Threshold = r.Shift, s12Drop
-			r.P = upperTail(-z)
+			r.P = ownTail(-z, o.weeks(statistic))
 			r.extra = -z
 			r.Tokens = int64(max(0, r.Shift*float64(w.CacheTurnInputTokens)))
 			r.decide(r.Shift >= s12Drop && -z >= s12Z)

@@ -88,13 +88,24 @@ func scenarios() []scenario {
 	return []scenario{
 		{
 			code: "S1", history: 1, weeks: 3, fire: fireContext, needsHistory: true,
-			sample: func(w weekOf, n int64) { resample(n, &w.ContextRequests, &w.ContextLnSum) },
+			sample: func(w weekOf, n int64) { // of few, the shift must be larger
+				w.ContextRequests, w.ContextLnSum = n, int64(float64(n)*1e6*(3+math.Log(6)))
+			},
 			below: map[string]innocent{
 				"context per output, times the usual": {week: func(w weekOf, _ int) { w.ContextLnSum = int64(400e6 * (3 + math.Log(2.9))) }},
 				"own z of it":                         {week: func(w weekOf, _ int) { setMAD(w, goodhartv1.Statistic_STATISTIC_CONTEXT, 0.35) }},
-				"own z of ln tokens":                  {week: func(w weekOf, _ int) { multiply(w, 0.25, 0.25) }},
-				// Twice the tokens where the context is four times as large.
-				"rise of ln tokens over the usual, by that of the statistic": {week: func(w weekOf, _ int) { multiply(w, 0.5, 0.5) }},
+				"rise of the statistic, by its standard error 1.61/√n": {week: func(w weekOf, _ int) {
+					w.ContextRequests, w.ContextLnSum = 30, int64(30e6*(3+math.Log(4)))
+				}},
+				// Twice the tokens in as many requests, where the context is four times as large;
+				// and four times the tokens in twice as many.
+				"rise of ln tokens per request over the usual, by that of the statistic": {week: func(w weekOf, k int) {
+					if k == 0 {
+						multiply(w, 0.5, 0.5)
+						return
+					}
+					w.Requests *= 2
+				}},
 			},
 			lookAlikes: map[string]innocent{
 				"a new model":             model,
@@ -235,7 +246,7 @@ func scenarios() []scenario {
 			lookAlikes: map[string]innocent{
 				"a budget":                        {week: func(w weekOf, _ int) { w.DayTokens[4] -= 2e6 }},
 				"a natural level near the target": {declares: nearTarget, week: natural},
-				"a rhythm of the team":            team.silent(),
+				"a rhythm of the team":            team,
 			},
 		},
 		{
@@ -243,16 +254,22 @@ func scenarios() []scenario {
 			sample: func(w weekOf, n int64) { clear(w.DayRequests); w.DayRequests[0], w.DayRequests[4] = n/2, n-n/2 },
 			below: map[string]innocent{
 				"late share": {week: func(w weekOf, _ int) { w.DayTokens[0], w.DayTokens[4] = 24_600_000, 26_400_000 }},
-				"own z of its logit": {before: func(s *SubjectState) {
+				// A late share is as late as its z among the subject's own periods.
+				"own z of its logit, in each": {before: func(s *SubjectState) {
+					for i := range s.Period.Closed {
+						s.Period.Closed[i].LateLogit += float64(i%2) * 6
+					}
+				}},
+				"their sum, by the root of their number": {before: func(s *SubjectState) {
 					for i := range s.Period.Closed {
 						s.Period.Closed[i].LateLogit += float64(i%2) * 2
 					}
 				}},
-				"own z of ln amount":               {week: func(w weekOf, _ int) { multiply(w, 0.35, 1) }},
-				"logit above that of the outcomes": {week: func(w weekOf, _ int) { copy(w.DayOutcomes, []int64{0, 0, 0, 1, 4}) }},
+				"own z of ln amount, mean":                    {week: func(w weekOf, _ int) { multiply(w, 0.35, 1) }},
+				"mean logit above that of all their outcomes": {week: func(w weekOf, _ int) { copy(w.DayOutcomes, []int64{0, 0, 0, 1, 4}) }},
 			},
 			lookAlikes: map[string]innocent{
-				"the close of a sprint or quarter": team.silent(),
+				"the close of a sprint or quarter": team,
 				"a release":                        {declares: event(policy.Release)},
 				"part-time work":                   {week: func(w weekOf, k int) { evenly(w) }},
 				"a vacation early in the period":   {week: func(w weekOf, _ int) { awayEarly(w) }},

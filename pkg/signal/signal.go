@@ -10,11 +10,12 @@
 // is adding its file, its row in Catalogue and its tests. docs/signals.md is
 // generated from the catalogue.
 //
-// A mechanism (something that burns tokens for nothing) opens a signal of its own
-// if all of this holds; anything else only adds confidence:
+// A mechanism (something that burns tokens for nothing, or for a date) opens a signal
+// of its own if all of this holds; anything else only adds confidence:
 //
 //   - enough was measured, and what is usual for the subject is known;
-//   - the statistic crosses its thresholds in two of the last three windows;
+//   - the statistic crosses its thresholds in two of the last three windows, or looks
+//     at several periods itself;
 //   - no look-alike explains it, and nothing that was declared covers it;
 //   - those beside the subject (team, client version, model, repository) did not
 //     move with it: then the question goes to the tool or the team;

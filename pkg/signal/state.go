@@ -1,6 +1,9 @@
 package signal
 
-import "github.com/goodhartlabs/goodhart/pkg/policy"
+import (
+	"github.com/goodhartlabs/goodhart/pkg/policy"
+	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
+)
 
 // State is what a tenant's evaluations remember. Its zero value is the beginning;
 // all of it is plain values in a fixed order, so that it can be saved and
@@ -35,8 +38,9 @@ type SubjectState struct {
 	// Cheap is the share of tokens in the cheapest third of the models in the last
 	// active weeks, in millionths, oldest first.
 	Cheap []int64
-	// Period is the period that a usage target counts.
-	Period PeriodState
+	// Period is the period that a usage target counts, a week if there is none; Month
+	// is that, whatever is counted.
+	Period, Month PeriodState
 }
 
 // Family is one signal's history of one subject.
@@ -50,6 +54,18 @@ type Family struct {
 	// Windows are the last ones measured, oldest first, at most three and without
 	// leading quiet ones.
 	Windows []Window
+	// Held is the week from which on Usual is what the subject is compared with; 0
+	// for none.
+	Held  int64
+	Usual []Usual
+}
+
+// Usual is what was usual of a statistic: median and median absolute deviation in
+// millionths, over so many active weeks.
+type Usual struct {
+	Statistic   goodhartv1.Statistic
+	Median, MAD int64
+	Weeks       int32
 }
 
 // Window is one measured week.
@@ -144,16 +160,19 @@ type ClosedPeriod struct {
 	Start    int64
 	Amount   int64
 	Requests int64
-	// LnAmount is ln(Amount+1); LateLogit that of its late part, LateOutcomeLogit
-	// that of the outcomes, LateWorked the late part if all days had been worked.
-	LnAmount, LateLogit, LateOutcomeLogit, LateWorked float64
+	// LnAmount is ln(Amount+1); LateLogit that of its late part, LateWorked the late
+	// part if all days had been worked.
+	LnAmount, LateLogit, LateWorked float64
+	// Outcomes, and those of them in the late part.
+	Outcomes, LateOutcomes int64
 	// LastShare is the part in the last tenth.
 	LastShare float64
 	// Counted: a target was in force and what is usual was known. Hit: the amount
 	// lay just above it, for which the chance was P.
 	Counted, Hit bool
 	P            float64
-	// Surge: much more than usual came late. SurgeP is its chance.
-	Surge  bool
-	SurgeP float64
+	// Surge: much of it came late, more than usual. LateZ
+	// and AmountZ are the subject's own z of LateLogit and LnAmount.
+	Surge          bool
+	LateZ, AmountZ float64
 }

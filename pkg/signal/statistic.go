@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/mathext"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // robust turns a median absolute deviation into a standard deviation.
@@ -47,6 +48,12 @@ func spread(mad, floor float64) float64 { return max(robust*mad, floor) }
 
 // upperTail is the probability that a standard normal is above z.
 func upperTail(z float64) float64 { return math.Erfc(z/math.Sqrt2) / 2 }
+
+// ownTail is the probability that a week is z of the subject's own standard
+// deviations above its usual, both of which are known from so many weeks: Student's.
+func ownTail(z float64, weeks int64) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(max(weeks-1, 1))}.Survival(z)
+}
 
 // binomialTail is the probability of k or more of n with chance p.
 func binomialTail(n, k int64, p float64) float64 {

@@ -71,10 +71,10 @@ func saveHistory(s signal.SubjectState) *goodhartv1.SubjectHistory {
 		ModelChangedMs: s.ModelChanged, VersionChangedMs: s.VersionChanged,
 		RepositoryChangedMs: s.RepositoryChanged, TzChangedMs: s.TzChanged,
 		Families: each(s.Families, func(x signal.Family) *goodhartv1.FamilyHistory {
-			return &goodhartv1.FamilyHistory{Code: x.Code, OnsetMs: x.Onset, Calm: x.Calm, Windows: each(x.Windows, saveWindow)}
+			return &goodhartv1.FamilyHistory{Code: x.Code, OnsetMs: x.Onset, Calm: x.Calm, Windows: each(x.Windows, saveWindow), HeldMs: x.Held, Usual: each(x.Usual, saveUsual)}
 		}),
 		Cheap:  s.Cheap,
-		Period: savePeriod(&s.Period),
+		Period: savePeriod(&s.Period), Month: savePeriod(&s.Month),
 	}
 }
 
@@ -84,11 +84,19 @@ func loadHistory(m *goodhartv1.SubjectHistory) signal.SubjectState {
 		ModelChanged: m.ModelChangedMs, VersionChanged: m.VersionChangedMs,
 		RepositoryChanged: m.RepositoryChangedMs, TzChanged: m.TzChangedMs,
 		Families: each(m.Families, func(x *goodhartv1.FamilyHistory) signal.Family {
-			return signal.Family{Code: x.Code, Onset: x.OnsetMs, Calm: x.Calm, Windows: each(x.Windows, loadWindow)}
+			return signal.Family{Code: x.Code, Onset: x.OnsetMs, Calm: x.Calm, Windows: each(x.Windows, loadWindow), Held: x.HeldMs, Usual: each(x.Usual, loadUsual)}
 		}),
 		Cheap:  m.Cheap,
-		Period: loadPeriod(m.Period),
+		Period: loadPeriod(m.Period), Month: loadPeriod(m.Month),
 	}
+}
+
+func saveUsual(u signal.Usual) *goodhartv1.Baseline {
+	return &goodhartv1.Baseline{Statistic: u.Statistic, Median: u.Median, Mad: u.MAD, Weeks: u.Weeks}
+}
+
+func loadUsual(m *goodhartv1.Baseline) signal.Usual {
+	return signal.Usual{Statistic: m.Statistic, Median: m.Median, MAD: m.Mad, Weeks: m.Weeks}
 }
 
 func saveWindow(w signal.Window) *goodhartv1.SignalWindow {
@@ -151,8 +159,8 @@ func savePeriod(p *signal.PeriodState) *goodhartv1.PeriodHistory {
 		Closed: each(p.Closed, func(c signal.ClosedPeriod) *goodhartv1.ClosedPeriod {
 			return &goodhartv1.ClosedPeriod{
 				StartMs: c.Start, Amount: c.Amount, Requests: c.Requests,
-				LnAmount: c.LnAmount, LateLogit: c.LateLogit, LateOutcomeLogit: c.LateOutcomeLogit, LateWorked: c.LateWorked,
-				LastShare: c.LastShare, Counted: c.Counted, Hit: c.Hit, P: c.P, Surge: c.Surge, SurgeP: c.SurgeP,
+				LnAmount: c.LnAmount, LateLogit: c.LateLogit, LateWorked: c.LateWorked, Outcomes: c.Outcomes, LateOutcomes: c.LateOutcomes,
+				LastShare: c.LastShare, Counted: c.Counted, Hit: c.Hit, P: c.P, Surge: c.Surge, LateZ: c.LateZ, AmountZ: c.AmountZ,
 			}
 		}),
 	}
@@ -166,8 +174,8 @@ func loadPeriod(m *goodhartv1.PeriodHistory) signal.PeriodState {
 		Closed: each(m.GetClosed(), func(c *goodhartv1.ClosedPeriod) signal.ClosedPeriod {
 			return signal.ClosedPeriod{
 				Start: c.StartMs, Amount: c.Amount, Requests: c.Requests,
-				LnAmount: c.LnAmount, LateLogit: c.LateLogit, LateOutcomeLogit: c.LateOutcomeLogit, LateWorked: c.LateWorked,
-				LastShare: c.LastShare, Counted: c.Counted, Hit: c.Hit, P: c.P, Surge: c.Surge, SurgeP: c.SurgeP,
+				LnAmount: c.LnAmount, LateLogit: c.LateLogit, LateWorked: c.LateWorked, Outcomes: c.Outcomes, LateOutcomes: c.LateOutcomes,
+				LastShare: c.LastShare, Counted: c.Counted, Hit: c.Hit, P: c.P, Surge: c.Surge, LateZ: c.LateZ, AmountZ: c.AmountZ,
 			}
 		}),
 	}

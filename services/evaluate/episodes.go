@@ -179,7 +179,7 @@ func adaptive(e *episode) bool { return e.Adaptive }
 // asked about by itself.
 var families = map[string]string{
 	"context_bloat": "S1", "duplicates": "S2", "vague_prompts": "S3", "round_the_clock": "S5", "timer": "S5",
-	"cheap_loop": "S11", "cache_busting": "S12",
+	"top_up": "S8", "end_surge": "S9", "cheap_loop": "S11", "cache_busting": "S12",
 }
 
 // visible reports whether a mechanism is meant for a tactic.

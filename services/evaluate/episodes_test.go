@@ -19,7 +19,7 @@ func invented() *run {
 		Scenario: "signals", Weeks: 10, Announced: 4, People: people,
 		Episodes: []episode{
 			{Person: 0, Tactic: "duplicates", Intensity: 3, From: 5, To: 8, Wasted: []float64{10, 10, 10, 10}},
-			{Person: 1, Tactic: "top_up", Intensity: 2, From: 4, To: 6, Wasted: []float64{5, 5, 5}},
+			{Person: 1, Tactic: "busywork", Intensity: 2, From: 4, To: 6, Wasted: []float64{5, 5, 5}},
 			{Person: 2, Tactic: "adaptive", Adaptive: true, Intensity: 4, From: 4, To: 8, Wasted: []float64{1, 1, 1, 1, 1}},
 		},
 		Alerts: map[string][]alert{ruleOurs: {

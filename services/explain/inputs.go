@@ -166,7 +166,7 @@ func (in *inputs) remember(state *signal.State) remembered {
 				for i := range s.Families {
 					s.Families[i].Windows = slices.Clone(s.Families[i].Windows)
 				}
-				s.Period.Closed = slices.Clone(s.Period.Closed)
+				s.Period.Closed, s.Month.Closed = slices.Clone(s.Period.Closed), slices.Clone(s.Month.Closed)
 				r.Subject = &s
 			}
 		}

@@ -1028,6 +1028,7 @@ type SubjectHistory struct {
 	Families            []*FamilyHistory       `protobuf:"bytes,8,rep,name=families,proto3" json:"families,omitempty"`
 	Cheap               []int64                `protobuf:"varint,9,rep,packed,name=cheap,proto3" json:"cheap,omitempty"`
 	Period              *PeriodHistory         `protobuf:"bytes,10,opt,name=period,proto3" json:"period,omitempty"`
+	Month               *PeriodHistory         `protobuf:"bytes,11,opt,name=month,proto3" json:"month,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1132,13 +1133,24 @@ func (x *SubjectHistory) GetPeriod() *PeriodHistory {
 	return nil
 }
 
+func (x *SubjectHistory) GetMonth() *PeriodHistory {
+	if x != nil {
+		return x.Month
+	}
+	return nil
+}
+
 // FamilyHistory is one signal's history of a subject.
 type FamilyHistory struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
-	OnsetMs       int64                  `protobuf:"varint,2,opt,name=onset_ms,json=onsetMs,proto3" json:"onset_ms,omitempty"`
-	Calm          int32                  `protobuf:"varint,3,opt,name=calm,proto3" json:"calm,omitempty"`
-	Windows       []*SignalWindow        `protobuf:"bytes,4,rep,name=windows,proto3" json:"windows,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Code    string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	OnsetMs int64                  `protobuf:"varint,2,opt,name=onset_ms,json=onsetMs,proto3" json:"onset_ms,omitempty"`
+	Calm    int32                  `protobuf:"varint,3,opt,name=calm,proto3" json:"calm,omitempty"`
+	Windows []*SignalWindow        `protobuf:"bytes,4,rep,name=windows,proto3" json:"windows,omitempty"`
+	// From which week on the subject is compared with what was usual then, and what that
+	// was; 0 for none.
+	HeldMs        int64       `protobuf:"varint,5,opt,name=held_ms,json=heldMs,proto3" json:"held_ms,omitempty"`
+	Usual         []*Baseline `protobuf:"bytes,6,rep,name=usual,proto3" json:"usual,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1197,6 +1209,20 @@ func (x *FamilyHistory) GetCalm() int32 {
 func (x *FamilyHistory) GetWindows() []*SignalWindow {
 	if x != nil {
 		return x.Windows
+	}
+	return nil
+}
+
+func (x *FamilyHistory) GetHeldMs() int64 {
+	if x != nil {
+		return x.HeldMs
+	}
+	return 0
+}
+
+func (x *FamilyHistory) GetUsual() []*Baseline {
+	if x != nil {
+		return x.Usual
 	}
 	return nil
 }
@@ -1915,22 +1941,28 @@ func (x *PeriodHistory) GetClosed() []*ClosedPeriod {
 
 // ClosedPeriod is a period that has ended.
 type ClosedPeriod struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	StartMs          int64                  `protobuf:"varint,1,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
-	Amount           int64                  `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
-	Requests         int64                  `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
-	LnAmount         float64                `protobuf:"fixed64,4,opt,name=ln_amount,json=lnAmount,proto3" json:"ln_amount,omitempty"`
-	LateLogit        float64                `protobuf:"fixed64,5,opt,name=late_logit,json=lateLogit,proto3" json:"late_logit,omitempty"`
-	LateOutcomeLogit float64                `protobuf:"fixed64,6,opt,name=late_outcome_logit,json=lateOutcomeLogit,proto3" json:"late_outcome_logit,omitempty"`
-	LateWorked       float64                `protobuf:"fixed64,7,opt,name=late_worked,json=lateWorked,proto3" json:"late_worked,omitempty"`
-	LastShare        float64                `protobuf:"fixed64,8,opt,name=last_share,json=lastShare,proto3" json:"last_share,omitempty"`
-	Counted          bool                   `protobuf:"varint,9,opt,name=counted,proto3" json:"counted,omitempty"`
-	Hit              bool                   `protobuf:"varint,10,opt,name=hit,proto3" json:"hit,omitempty"`
-	P                float64                `protobuf:"fixed64,11,opt,name=p,proto3" json:"p,omitempty"`
-	Surge            bool                   `protobuf:"varint,12,opt,name=surge,proto3" json:"surge,omitempty"`
-	SurgeP           float64                `protobuf:"fixed64,13,opt,name=surge_p,json=surgeP,proto3" json:"surge_p,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	StartMs   int64                  `protobuf:"varint,1,opt,name=start_ms,json=startMs,proto3" json:"start_ms,omitempty"`
+	Amount    int64                  `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Requests  int64                  `protobuf:"varint,3,opt,name=requests,proto3" json:"requests,omitempty"`
+	LnAmount  float64                `protobuf:"fixed64,4,opt,name=ln_amount,json=lnAmount,proto3" json:"ln_amount,omitempty"`
+	LateLogit float64                `protobuf:"fixed64,5,opt,name=late_logit,json=lateLogit,proto3" json:"late_logit,omitempty"`
+	// Not written any more: outcomes are.
+	LateOutcomeLogit float64 `protobuf:"fixed64,6,opt,name=late_outcome_logit,json=lateOutcomeLogit,proto3" json:"late_outcome_logit,omitempty"`
+	LateWorked       float64 `protobuf:"fixed64,7,opt,name=late_worked,json=lateWorked,proto3" json:"late_worked,omitempty"`
+	LastShare        float64 `protobuf:"fixed64,8,opt,name=last_share,json=lastShare,proto3" json:"last_share,omitempty"`
+	Counted          bool    `protobuf:"varint,9,opt,name=counted,proto3" json:"counted,omitempty"`
+	Hit              bool    `protobuf:"varint,10,opt,name=hit,proto3" json:"hit,omitempty"`
+	P                float64 `protobuf:"fixed64,11,opt,name=p,proto3" json:"p,omitempty"`
+	Surge            bool    `protobuf:"varint,12,opt,name=surge,proto3" json:"surge,omitempty"`
+	// Not written any more: late_z is.
+	SurgeP        float64 `protobuf:"fixed64,13,opt,name=surge_p,json=surgeP,proto3" json:"surge_p,omitempty"`
+	LateZ         float64 `protobuf:"fixed64,14,opt,name=late_z,json=lateZ,proto3" json:"late_z,omitempty"`
+	AmountZ       float64 `protobuf:"fixed64,15,opt,name=amount_z,json=amountZ,proto3" json:"amount_z,omitempty"`
+	Outcomes      int64   `protobuf:"varint,16,opt,name=outcomes,proto3" json:"outcomes,omitempty"`
+	LateOutcomes  int64   `protobuf:"varint,17,opt,name=late_outcomes,json=lateOutcomes,proto3" json:"late_outcomes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClosedPeriod) Reset() {
@@ -2050,6 +2082,34 @@ func (x *ClosedPeriod) GetSurge() bool {
 func (x *ClosedPeriod) GetSurgeP() float64 {
 	if x != nil {
 		return x.SurgeP
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLateZ() float64 {
+	if x != nil {
+		return x.LateZ
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetAmountZ() float64 {
+	if x != nil {
+		return x.AmountZ
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetOutcomes() int64 {
+	if x != nil {
+		return x.Outcomes
+	}
+	return 0
+}
+
+func (x *ClosedPeriod) GetLateOutcomes() int64 {
+	if x != nil {
+		return x.LateOutcomes
 	}
 	return 0
 }
@@ -3195,7 +3255,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\asignals\x18\x03 \x03(\v2\x1b.goodhart.v1.StandingSignalR\asignals\x12-\n" +
 	"\x05mutes\x18\x04 \x03(\v2\x17.goodhart.v1.SignalMuteR\x05mutes\x124\n" +
 	"\arepeats\x18\x05 \x03(\v2\x1a.goodhart.v1.RepeatHistoryR\arepeats\x128\n" +
-	"\badoption\x18\x06 \x03(\v2\x1c.goodhart.v1.AdoptionHistoryR\badoption\"\x99\x03\n" +
+	"\badoption\x18\x06 \x03(\v2\x1c.goodhart.v1.AdoptionHistoryR\badoption\"\xcb\x03\n" +
 	"\x0eSubjectHistory\x12\x18\n" +
 	"\asubject\x18\x01 \x01(\tR\asubject\x12\x17\n" +
 	"\aweek_ms\x18\x02 \x01(\x03R\x06weekMs\x12\"\n" +
@@ -3207,12 +3267,15 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\bfamilies\x18\b \x03(\v2\x1a.goodhart.v1.FamilyHistoryR\bfamilies\x12\x14\n" +
 	"\x05cheap\x18\t \x03(\x03R\x05cheap\x122\n" +
 	"\x06period\x18\n" +
-	" \x01(\v2\x1a.goodhart.v1.PeriodHistoryR\x06period\"\x87\x01\n" +
+	" \x01(\v2\x1a.goodhart.v1.PeriodHistoryR\x06period\x120\n" +
+	"\x05month\x18\v \x01(\v2\x1a.goodhart.v1.PeriodHistoryR\x05month\"\xcd\x01\n" +
 	"\rFamilyHistory\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
 	"\bonset_ms\x18\x02 \x01(\x03R\aonsetMs\x12\x12\n" +
 	"\x04calm\x18\x03 \x01(\x05R\x04calm\x123\n" +
-	"\awindows\x18\x04 \x03(\v2\x19.goodhart.v1.SignalWindowR\awindows\"K\n" +
+	"\awindows\x18\x04 \x03(\v2\x19.goodhart.v1.SignalWindowR\awindows\x12\x17\n" +
+	"\aheld_ms\x18\x05 \x01(\x03R\x06heldMs\x12+\n" +
+	"\x05usual\x18\x06 \x03(\v2\x15.goodhart.v1.BaselineR\x05usual\"K\n" +
 	"\fSignalWindow\x12\x17\n" +
 	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12\x14\n" +
 	"\x05fired\x18\x02 \x01(\bR\x05fired\x12\f\n" +
@@ -3280,7 +3343,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\n" +
 	"early_days\x18\v \x01(\x05R\tearlyDays\x12\x1b\n" +
 	"\tlate_days\x18\f \x01(\x05R\blateDays\x121\n" +
-	"\x06closed\x18\r \x03(\v2\x19.goodhart.v1.ClosedPeriodR\x06closed\"\xf0\x02\n" +
+	"\x06closed\x18\r \x03(\v2\x19.goodhart.v1.ClosedPeriodR\x06closed\"\xe3\x03\n" +
 	"\fClosedPeriod\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x16\n" +
 	"\x06amount\x18\x02 \x01(\x03R\x06amount\x12\x1a\n" +
@@ -3298,7 +3361,11 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	" \x01(\bR\x03hit\x12\f\n" +
 	"\x01p\x18\v \x01(\x01R\x01p\x12\x14\n" +
 	"\x05surge\x18\f \x01(\bR\x05surge\x12\x17\n" +
-	"\asurge_p\x18\r \x01(\x01R\x06surgeP\"\xe0\x03\n" +
+	"\asurge_p\x18\r \x01(\x01R\x06surgeP\x12\x15\n" +
+	"\x06late_z\x18\x0e \x01(\x01R\x05lateZ\x12\x19\n" +
+	"\bamount_z\x18\x0f \x01(\x01R\aamountZ\x12\x1a\n" +
+	"\boutcomes\x18\x10 \x01(\x03R\boutcomes\x12#\n" +
+	"\rlate_outcomes\x18\x11 \x01(\x03R\flateOutcomes\"\xe0\x03\n" +
 	"\n" +
 	"ScopeState\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.goodhart.v1.ScopeKindR\x04kind\x12\x12\n" +
@@ -3454,8 +3521,9 @@ var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(*Config)(nil),          // 37: goodhart.v1.Config
 	(IdentityType)(0),       // 38: goodhart.v1.IdentityType
 	(*Week)(nil),            // 39: goodhart.v1.Week
-	(OutcomeKind)(0),        // 40: goodhart.v1.OutcomeKind
-	(*Cell)(nil),            // 41: goodhart.v1.Cell
+	(*Baseline)(nil),        // 40: goodhart.v1.Baseline
+	(OutcomeKind)(0),        // 41: goodhart.v1.OutcomeKind
+	(*Cell)(nil),            // 42: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
@@ -3481,32 +3549,34 @@ var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	20, // 20: goodhart.v1.SignalState.adoption:type_name -> goodhart.v1.AdoptionHistory
 	14, // 21: goodhart.v1.SubjectHistory.families:type_name -> goodhart.v1.FamilyHistory
 	22, // 22: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
-	15, // 23: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
-	15, // 24: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
-	21, // 25: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
-	23, // 26: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
-	0,  // 27: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	30, // 28: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	30, // 29: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	30, // 30: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	31, // 31: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	32, // 32: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	26, // 33: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
-	29, // 34: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
-	25, // 35: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
-	27, // 36: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
-	28, // 37: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
-	40, // 38: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
-	41, // 39: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	34, // 40: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	36, // 41: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	35, // 42: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
-	26, // 43: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	22, // 23: goodhart.v1.SubjectHistory.month:type_name -> goodhart.v1.PeriodHistory
+	15, // 24: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
+	40, // 25: goodhart.v1.FamilyHistory.usual:type_name -> goodhart.v1.Baseline
+	15, // 26: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
+	21, // 27: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
+	23, // 28: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	0,  // 29: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	30, // 30: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	30, // 31: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	30, // 32: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	31, // 33: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	32, // 34: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	26, // 35: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
+	29, // 36: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
+	25, // 37: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
+	27, // 38: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
+	28, // 39: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
+	41, // 40: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
+	42, // 41: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	34, // 42: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	36, // 43: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	35, // 44: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
+	26, // 45: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
