@@ -97,13 +97,9 @@ func TestBunchingSample(t *testing.T) {
 		c := newCompany(t)
 		announced := firstWeek + int64(history)*window.Week
 		c.declares.Targets = []policy.Target{
-			{
-				ID: "S", Metric: policy.Tokens, Threshold: 1e15, Period: policy.Week, Scope: policy.ScopeTenant,
-				AnnouncedAt: policy.Day(firstWeek), WithdrawnAt: policy.Day(announced),
-			},
 			{ID: "T", Metric: policy.Tokens, Threshold: 40e6, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(announced)},
 		}
-		// The history is counted by the week without a target, too.
+		// Without a target the history is counted by the week.
 		c.state.Subjects = nil
 		k := 0
 		c.change = func(i int, w *goodhartv1.Week) {

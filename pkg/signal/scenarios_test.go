@@ -254,15 +254,22 @@ func scenarios() []scenario {
 			sample: func(w weekOf, n int64) { clear(w.DayRequests); w.DayRequests[0], w.DayRequests[4] = n/2, n-n/2 },
 			below: map[string]innocent{
 				"late share": {week: func(w weekOf, _ int) { w.DayTokens[0], w.DayTokens[4] = 24_600_000, 26_400_000 }},
-				// A late share is as late as its z among the subject's own periods.
-				"own z of its logit, in each": {before: func(s *SubjectState) {
-					for i := range s.Period.Closed {
-						s.Period.Closed[i].LateLogit += float64(i%2) * 6
-					}
-				}},
+				// Who is late as ever once, and very late then.
+				"own z of its logit, in each": {
+					before: func(s *SubjectState) {
+						for i := range s.Period.Closed {
+							s.Period.Closed[i].LateLogit += 1.1
+						}
+					},
+					week: func(w weekOf, k int) {
+						if k == 0 {
+							w.DayTokens[0], w.DayTokens[4] = w.DayTokens[0]+20_500_000, w.DayTokens[4]-20_500_000
+						}
+					},
+				},
 				"their sum, by the root of their number": {before: func(s *SubjectState) {
 					for i := range s.Period.Closed {
-						s.Period.Closed[i].LateLogit += float64(i%2) * 2
+						s.Period.Closed[i].LateLogit += float64(i%2) * 0.8
 					}
 				}},
 				"own z of ln amount, mean":                    {week: func(w weekOf, _ int) { multiply(w, 0.35, 1) }},

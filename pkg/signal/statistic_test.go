@@ -175,3 +175,16 @@ func TestAdoptionExcess(t *testing.T) {
 		t.Error("a single count has a fit")
 	}
 }
+
+// The chance of a z is that of Student's t, by its tables.
+func TestOwnTail(t *testing.T) {
+	for _, x := range []struct {
+		z     float64
+		weeks int64
+		want  float64
+	}{{5.841, 4, 0.005}, {3.250, 10, 0.005}, {2.262, 10, 0.025}, {0, 7, 0.5}, {-3.250, 10, 0.995}, {6.314, 2, 0.05}, {6.314, 0, 0.05}} {
+		if got := ownTail(x.z, x.weeks); math.Abs(got-x.want) > 1e-5 {
+			t.Errorf("z %g of %d weeks: %g, want %g", x.z, x.weeks, got, x.want)
+		}
+	}
+}

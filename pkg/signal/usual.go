@@ -50,9 +50,9 @@ func (f *Family) hold(o *observation) {
 // release lets go of it.
 func (f *Family) release() { f.Held, f.Usual = 0, nil }
 
-// expire lets go of it if it has been held for long, or for nothing.
+// expire lets go of it if it has been held for long. Calm windows end the family.
 func (f *Family) expire(week int64) {
-	if f.Calm >= calmWindows || week-f.Held >= heldWeeks*window.Week {
+	if week-f.Held >= heldWeeks*window.Week {
 		f.release()
 	}
 }

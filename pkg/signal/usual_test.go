@@ -121,7 +121,7 @@ func TestMonthsSurge(t *testing.T) {
 	c.declares.Targets = []policy.Target{{
 		ID: "T", Metric: policy.Tokens, Threshold: 1e12, Period: policy.Week, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(day(2026, 4, 20)),
 	}}
-	for c.week < day(2026, 7, 6) {
+	for c.week < day(2026, 7, 6) { // two weeks without it would be over
 		c.change = func(i int, w *goodhartv1.Week) {
 			if i != 0 || c.week < day(2026, 4, 20) {
 				return
@@ -136,9 +136,8 @@ func TestMonthsSurge(t *testing.T) {
 		c.run(1)
 		if got := c.about("S9", ScopeSelf); (len(got) > 0) != (c.week >= day(2026, 6, 1)) {
 			t.Fatalf("before %d: %d questions", c.week, len(got))
+		} else if len(got) > 0 && got[len(got)-1].Status == Resolved {
+			t.Fatalf("before %d: it is over, and the month is not", c.week)
 		}
-	}
-	if got := c.about("S9", ScopeSelf); got[len(got)-1].Status == Resolved {
-		t.Error("it is over before the month is")
 	}
 }
