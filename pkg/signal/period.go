@@ -37,8 +37,11 @@ func (o *observation) addPeriods() (closed, months int) {
 	} else if p.Period != "" {
 		period, metric = p.Period, p.Metric // a withdrawn target leaves its period
 	}
-	p.count(period, metric, o.week.WeekStartMs)
 	m.count(policy.Month, metric, o.week.WeekStartMs)
+	if period == policy.Month && p.Period != period {
+		*p = *m // which were counted before the target was announced
+	}
+	p.count(period, metric, o.week.WeekStartMs)
 	p.Target = target
 	return o.addPeriod(p), o.addPeriod(m)
 }

@@ -141,3 +141,21 @@ func TestMonthsSurge(t *testing.T) {
 		}
 	}
 }
+
+// Months count for a target that counts them, though it was announced later.
+func TestMonthsBeforeATarget(t *testing.T) {
+	c := newCompany(t)
+	c.week = day(2025, 12, 1)
+	c.run(20)
+	c.declares.Targets = []policy.Target{{
+		ID: "T", Metric: policy.Tokens, Threshold: 1, Period: policy.Month, Scope: policy.ScopeTenant, AnnouncedAt: policy.Day(c.week),
+	}}
+	c.run(1)
+	p := c.observed().state.Period
+	if len(p.Closed) != 4 || p.Closed[0].Start != day(2025, 12, 1) || p.Target != "T" || p.Period != policy.Month {
+		t.Errorf("%d months before the target, %+v", len(p.Closed), p)
+	}
+	if m := c.observed().state.Month; m.Amount != p.Amount {
+		t.Errorf("%d counted for the target, %d in the month", p.Amount, m.Amount)
+	}
+}
