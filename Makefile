@@ -81,8 +81,8 @@ bench: $(CHDB) ## Run the benchmarks, five times each (BENCH=regexp COUNT=5)
 	$(GOTEST) -p 1 -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -count $(or $(COUNT),5) $(PACKAGES)
 
 .PHONY: evaluate
-evaluate: build ## Measure the detectors on simulated companies and write docs/evaluation.md (SEEDS=100-119; what was played is kept)
-	GOGC=400 $(BIN)/goodhart evaluate --seeds $(or $(SEEDS),100-119) --cache $(CACHE)/evaluate --report docs/evaluation.md
+evaluate: build ## Measure the detectors on simulated companies and write docs/evaluation.md (SEEDS=100-119, TRACES=directory of public traces; what was played is kept)
+	GOGC=400 $(BIN)/goodhart evaluate --seeds $(or $(SEEDS),100-119) --cache $(CACHE)/evaluate --report docs/evaluation.md $(if $(TRACES),--traces $(TRACES))
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME (30s)
