@@ -415,7 +415,7 @@ func TestTwoSinksOfOneName(t *testing.T) {
 			if !errors.Is(err, kerr.FencedInstanceID) {
 				t.Errorf("the older sink ends with %v", err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(3 * time.Minute):
 			t.Fatal("the older sink goes on")
 		}
 		b.produce(0, month(1, "ben"))

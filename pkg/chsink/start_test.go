@@ -54,7 +54,7 @@ func refusesToStart(t *testing.T, kafka *ktest.Cluster) {
 		if err == nil || !strings.Contains(err.Error(), "rows up to offset 2 are stored") {
 			t.Errorf("got %v, want a refusal that names the last stored offset", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("the sink goes on")
 	}
 	if diff := cmp.Diff(exact(3, 0), b.totals()); diff != "" {

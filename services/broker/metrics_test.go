@@ -58,7 +58,7 @@ func TestMetrics(t *testing.T) {
 		t.Helper()
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for deadline := time.After(10 * time.Second); !yes(); {
+		for deadline := time.After(3 * time.Minute); !yes(); {
 			select {
 			case <-tick.C:
 			case <-deadline:

@@ -21,12 +21,12 @@ func eventually(t *testing.T, reached func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for !reached() {
 		select {
 		case <-ctx.Done():
-			t.Fatal("the awaited state did not come within 20 s")
+			t.Fatal("the awaited state did not come within three minutes")
 		case <-tick.C:
 		}
 	}

@@ -113,7 +113,7 @@ func waitFor(tb testing.TB, what string, yes func() bool) {
 	tb.Helper()
 	ask := time.NewTicker(5 * time.Millisecond)
 	defer ask.Stop()
-	patience := time.After(20 * time.Second)
+	patience := time.After(3 * time.Minute)
 	for !yes() {
 		select {
 		case <-ask.C:
@@ -226,7 +226,7 @@ func (r *rig) post(c call) reply {
 // read returns every record of a topic, in order of partition and offset.
 func (r *rig) read(topic string) []*kgo.Record {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 3*time.Minute)
 	defer cancel()
 	ends, err := kadm.NewClient(r.kafka).ListEndOffsets(ctx, topic)
 	if err != nil {

@@ -256,7 +256,7 @@ func TestWatch(t *testing.T) {
 	go func() { ended <- reconcile.Run(ctx, b.cfg, tel) }()
 	shows := func(want ...string) {
 		t.Helper()
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(3 * time.Minute)
 		for {
 			w := httptest.NewRecorder()
 			tel.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))

@@ -145,7 +145,7 @@ func watch(b *bed) *watcher {
 
 // ask reads the data of an answer; it reports whether there was one.
 func (w *watcher) ask(path string, into any) bool {
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+path, nil)
 	if err != nil {
