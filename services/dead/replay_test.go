@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/goodhartlabs/goodhart/pkg/ktest"
 	"github.com/goodhartlabs/goodhart/schemas"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/processor"
@@ -86,19 +87,23 @@ func replays(b *bed) []string {
 	return found
 }
 
-// counted checks how many requests the subject fold has passed on.
+// counted checks how many requests the subject fold passes on.
 func counted(b *bed, want int64) {
 	b.Helper()
 	var n int64
-	for _, r := range b.records(schemas.TopicFeatures) {
-		var f goodhartv1.Feature
-		if err := f.UnmarshalVT(r.Value); err != nil {
-			b.Fatal(err)
+	ktest.Eventually(b.T, "requests in goodhart.features.v1", func() bool {
+		n = 0
+		for _, r := range b.records(schemas.TopicFeatures) {
+			var f goodhartv1.Feature
+			if err := f.UnmarshalVT(r.Value); err != nil {
+				b.Fatal(err)
+			}
+			for _, cell := range f.Cells {
+				n += cell.Requests
+			}
 		}
-		for _, cell := range f.Cells {
-			n += cell.Requests
-		}
-	}
+		return n >= want
+	})
 	if n != want {
 		b.Errorf("the folds counted %d requests, want %d", n, want)
 	}
