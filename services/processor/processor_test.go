@@ -1,12 +1,14 @@
 package processor
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -184,7 +186,13 @@ func (b *bed) run(t *testing.T, instance string, interval time.Duration) *runner
 func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &runner{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.DiscardHandler))}
+	log := &journal{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("a processor said:\n%s", log)
+		}
+	})
+	r := &runner{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.NewTextHandler(log, nil)))}
 	cfg := Default()
 	cfg.Kafka = kafka.Config{Brokers: b.Addrs}
 	cfg.Interval, cfg.SnapshotPeriod, cfg.SpillDir = 30*time.Millisecond, time.Second, t.TempDir()
@@ -194,6 +202,24 @@ func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
 	go func() { r.done <- Run(ctx, cfg, r.tel) }()
 	t.Cleanup(func() { r.kill() })
 	return r
+}
+
+// journal keeps what is logged; a killed processor may go on for a while.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
 
 func (r *runner) kill() {
