@@ -2,7 +2,6 @@ package evaluate
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -34,16 +33,7 @@ func precisionRecall(runs []*run, rule string) estimate {
 	slices.SortFunc(weeks, func(a, b rankedWeek) int {
 		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.cluster, b.cluster))
 	})
-	of := func(times []float64) float64 { return averagePrecision(weeks, times) }
-	once := make([]float64, cluster)
-	for i := range once {
-		once[i] = 1
-	}
-	e := estimate{Value: of(once)}
-	if e.Known = !math.IsNaN(e.Value); e.Known {
-		e.Lo, e.Hi = bootstrap(int(cluster), of)
-	}
-	return e
+	return resampled(int(cluster), func(times []float64) float64 { return averagePrecision(weeks, times) })
 }
 
 // rankedWeek is one week of the cluster of one person.

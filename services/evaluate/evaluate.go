@@ -123,11 +123,12 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	r := newReport(&cfg, runs, guards)
 	if set != nil {
-		played, err := injectAll(ctx, &cfg, set)
+		bases := set.Bases()
+		played, err := injectAll(ctx, &cfg, bases)
 		if err != nil {
 			return err
 		}
-		r.Injected = newInjectedReport(set, played)
+		r.Injected = newInjectedReport(set.Files, bases, played)
 	}
 	text, err := render(r)
 	if err != nil {

@@ -46,8 +46,8 @@ type reading struct {
 }
 
 // injectAll plays every base untouched, and with every tactic at every intensity.
-func injectAll(ctx context.Context, cfg *Config, set *traces.Set) ([]*injected, error) {
-	dir, err := injectedCache(ctx, cfg, set)
+func injectAll(ctx context.Context, cfg *Config, bases []*traces.Base) ([]*injected, error) {
+	dir, err := injectedCache(ctx, cfg, bases)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func injectAll(ctx context.Context, cfg *Config, set *traces.Set) ([]*injected, 
 		episodes []traces.Episode
 	}
 	var jobs []job
-	for _, b := range set.Bases() {
+	for _, b := range bases {
 		jobs = append(jobs, job{base: b})
 		for _, t := range times {
 			for _, episodes := range plan(b, t) {
@@ -85,7 +85,7 @@ func injectAll(ctx context.Context, cfg *Config, set *traces.Set) ([]*injected, 
 }
 
 // injectedCache is the directory for these traces and this behaviour; empty for none.
-func injectedCache(ctx context.Context, cfg *Config, set *traces.Set) (string, error) {
+func injectedCache(ctx context.Context, cfg *Config, bases []*traces.Base) (string, error) {
 	if cfg.Cache == "" {
 		return "", nil
 	}
@@ -94,7 +94,7 @@ func injectedCache(ctx context.Context, cfg *Config, set *traces.Set) (string, e
 		return "", err
 	}
 	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(set.Bases()); err != nil {
+	if err := json.NewEncoder(h).Encode(bases); err != nil {
 		return "", fmt.Errorf("name traces: %w", err)
 	}
 	dir := filepath.Join(cfg.Cache, "traces-"+hex.EncodeToString(h.Sum(nil)[:8])+"-"+now)
@@ -204,10 +204,7 @@ func (x *injected) play(ctx context.Context, b *traces.Base, requests [][]traces
 	slices.SortStableFunc(turns, func(p, q turn) int {
 		return cmp.Compare(requests[p.person][p.n].At, requests[q.person][q.n].At)
 	})
-	kinds := map[string]signal.Kind{}
-	for _, d := range signal.Catalogue() {
-		kinds[d.Code] = d.Kind
-	}
+	kinds := newKinds()
 	persons, fired := map[string]int{}, map[[2]int]float64{}
 	week := func(ms int64) int { return int((window.WeekStart(ms) - b.Start) / window.Week) }
 	pipe := folds.New(func(topic string, body []byte) error {
@@ -222,11 +219,8 @@ func (x *injected) play(ctx context.Context, b *traces.Base, requests [][]traces
 			return fmt.Errorf("read signal: %w", err)
 		}
 		if who, ok := persons[r.Subject]; ok && r.Status == string(signal.Opened) {
-			rule, at := ruleOurs, week(r.OpenedAt-judged)
-			if kinds[r.Code] == signal.Immediate {
-				rule, at = ruleGuards, week(r.OpenedAt)
-			}
-			x.Run.Alerts[rule] = append(x.Run.Alerts[rule], alert{Person: who, Code: r.Code, From: at, To: at})
+			rule, at := kinds.raised(r.Code, r.OpenedAt)
+			x.Run.Alerts[rule] = append(x.Run.Alerts[rule], alert{Person: who, Code: r.Code, From: week(at), To: week(at)})
 		}
 		return nil
 	})
@@ -241,10 +235,7 @@ func (x *injected) play(ctx context.Context, b *traces.Base, requests [][]traces
 				return
 			}
 			x.Readings[at] = r.Measure
-			if r.Measure == signal.Fired && kinds[code] == signal.Mechanism {
-				key := [2]int{at.Person, at.Week}
-				fired[key] = max(fired[key], suspicion(r.P))
-			}
+			kinds.crossed(fired, [2]int{at.Person, at.Week}, code, r)
 		}
 	}})
 	config, err := b.Declare()

@@ -65,8 +65,8 @@ var injectedRules = []struct{ key, name string }{
 	{ruleOurs, "**goodhart**"},
 }
 
-func newInjectedReport(set *traces.Set, played []*injected) *injectedReport {
-	r := &injectedReport{Files: set.Files, Times: times}
+func newInjectedReport(files []traces.File, bases []*traces.Base, played []*injected) *injectedReport {
+	r := &injectedReport{Files: files, Times: times}
 	for _, t := range traces.Tactics() {
 		if !slices.Contains(r.Codes, t.Signal()) {
 			r.Codes = append(r.Codes, t.Signal())
@@ -75,7 +75,7 @@ func newInjectedReport(set *traces.Set, played []*injected) *injectedReport {
 	for _, rule := range injectedRules {
 		r.Rules = append(r.Rules, rule.name)
 	}
-	for _, b := range set.Bases() {
+	for _, b := range bases {
 		var mine []*injected
 		for _, x := range played {
 			if x.Base == b.Name {

@@ -86,14 +86,20 @@ func contrast(a, b []part) estimate {
 		}
 		return (x.num / x.den) / (y.num / y.den)
 	}
-	once := make([]float64, len(a))
+	return resampled(len(a), of)
+}
+
+// resampled is a figure of n clusters with the interval of a bootstrap over them;
+// times is how often each counts. It is not known where it is no number.
+func resampled(n int, of func(times []float64) float64) estimate {
+	once := make([]float64, n)
 	for i := range once {
 		once[i] = 1
 	}
 	e := estimate{Value: of(once)}
 	e.Known = !math.IsNaN(e.Value) && !math.IsInf(e.Value, 0)
 	if e.Known {
-		e.Lo, e.Hi = bootstrap(len(a), of)
+		e.Lo, e.Hi = bootstrap(n, of)
 	}
 	return e
 }

@@ -75,7 +75,7 @@ type player struct {
 	start   int64
 	persons map[string]int // by pseudonym
 	teams   map[string]int // by name
-	kinds   map[string]signal.Kind
+	kinds   kinds
 	signals bool
 	// fired and standing are of weeks of people: see baselines, and how many of
 	// our signals opened or went on.
@@ -85,14 +85,11 @@ type player struct {
 func newPlayer(o *organisation.Organisation, s scenario) *player {
 	p := &player{
 		o: o, start: startOf(&o.Config), signals: s.Signals,
-		persons: map[string]int{}, teams: map[string]int{}, kinds: map[string]signal.Kind{}, fired: map[[2]int]float64{}, standing: map[[2]int]float64{},
+		persons: map[string]int{}, teams: map[string]int{}, kinds: newKinds(), fired: map[[2]int]float64{}, standing: map[[2]int]float64{},
 		run: &run{
 			Scenario: s.Name, Seed: o.Seed, Weeks: o.Config.Weeks, Announced: o.Config.AnnouncedWeek,
 			Alerts: map[string][]alert{}, Shared: map[string]int{}, Nulls: map[string]*chances{},
 		},
-	}
-	for _, d := range signal.Catalogue() {
-		p.kinds[d.Code] = d.Kind
 	}
 	for _, person := range o.People {
 		p.persons[person.Subject] = person.Index
@@ -101,6 +98,34 @@ func newPlayer(o *organisation.Organisation, s scenario) *player {
 		p.teams[t.Name] = t.Index
 	}
 	return p
+}
+
+// kinds of signals, by code.
+type kinds map[string]signal.Kind
+
+func newKinds() kinds {
+	k := kinds{}
+	for _, d := range signal.Catalogue() {
+		k[d.Code] = d.Kind
+	}
+	return k
+}
+
+// raised returns the rule that an alert counts for, and the time it speaks of: a guard
+// tells at once, any other signal when the week has been judged.
+func (k kinds) raised(code string, openedAt int64) (rule string, at int64) {
+	if k[code] == signal.Immediate {
+		return ruleGuards, openedAt
+	}
+	return ruleOurs, openedAt - judged
+}
+
+// crossed notes how suspicious a week of a person is if a mechanism crossed its
+// thresholds in it.
+func (k kinds) crossed(fired map[[2]int]float64, at [2]int, code string, r *signal.Reading) {
+	if r.Measure == signal.Fired && k[code] == signal.Mechanism {
+		fired[at] = max(fired[at], suspicion(r.P))
+	}
 }
 
 // week is the index of the week that a time lies in.
@@ -132,27 +157,21 @@ func (p *player) takeSignal(body []byte) error {
 	if err := json.Unmarshal(body, &r); err != nil {
 		return fmt.Errorf("read signal: %w", err)
 	}
-	guard := p.kinds[r.Code] == signal.Immediate
+	rule, at := p.kinds.raised(r.Code, r.OpenedAt)
 	person, known := p.persons[r.Subject]
-	if goesOn := r.Status == string(signal.Opened) || r.Status == string(signal.Updated); goesOn && known && !guard {
+	if goesOn := r.Status == string(signal.Opened) || r.Status == string(signal.Updated); goesOn && known && rule == ruleOurs {
 		p.standing[[2]int{person, p.week(r.UpdatedAt - judged)}]++
 	}
 	if r.Status != string(signal.Opened) {
 		return nil
-	}
-	at := r.OpenedAt
-	if !guard {
-		at -= judged
 	}
 	switch week := p.week(at); {
 	case r.Kind != signal.KindSelf:
 		p.run.Shared[r.Code+" "+r.ScopeKind]++
 	case !known:
 		p.run.Shared[r.Code+" key"]++
-	case guard:
-		p.alert(ruleGuards, person, week, r.Code)
 	default:
-		p.alert(ruleOurs, person, week, r.Code)
+		p.alert(rule, person, week, r.Code)
 	}
 	return nil
 }
@@ -164,10 +183,7 @@ func (p *player) observe(weekStart int64, subject, code string, r *signal.Readin
 	if !known || !p.signals || week < 0 || week >= p.run.Weeks {
 		return
 	}
-	if r.Measure == signal.Fired && p.kinds[code] == signal.Mechanism {
-		at := [2]int{person, week}
-		p.fired[at] = max(p.fired[at], suspicion(r.P))
-	}
+	p.kinds.crossed(p.fired, [2]int{person, week}, code, r)
 	if r.Measure != signal.Fired && r.Measure != signal.Quiet || p.kinds[code] != signal.Mechanism {
 		return
 	}

@@ -32,13 +32,3 @@ func readAzure(s *Set, in *lines) error {
 	}
 	return s.addSizes(in, of, File{Dataset: "Azure LLM inference traces 2023", Licence: "CC-BY-4.0"})
 }
-
-// addSizes takes a trace without people into the set.
-func (s *Set) addSizes(in *lines, of sizes, f File) error {
-	if len(of.requests) == 0 {
-		return in.wrong("1", errors.New("no requests"))
-	}
-	f.Path, f.Rows, f.Use = in.path, len(of.requests), "how much: requests without people"
-	s.sizes, s.Files = append(s.sizes, of), append(s.Files, f)
-	return nil
-}

@@ -102,7 +102,7 @@ func (b *Base) Inject(e *Episode, seed uint64) (requests []Request, wasted []flo
 	for week := e.From; week <= e.To; week++ {
 		waste := (e.Times - 1) * p.Tokens[week]
 		if e.Tactic == TopUp { // who can reach the target does, whatever it takes up to that
-			gap := 1.03*float64(b.Target()) - p.Tokens[week]
+			gap := 1.03*float64(b.Target) - p.Tokens[week]
 			if gap > waste {
 				gap = 0
 			}

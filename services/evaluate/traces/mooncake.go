@@ -1,19 +1,21 @@
 package traces
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
 // blockTokens are those of a block that hash_ids names; timeToLive is for how long a
 // prefix is taken to be cached, ms.
 const (
 	blockTokens = 512
-	timeToLive  = 300_000
+	timeToLive  = 5 * window.Minute
 )
 
 // readMooncake reads requests without people whose prefixes are known.
@@ -32,7 +34,7 @@ func readMooncake(s *Set, in *lines) error {
 			Output    *int64  `json:"output_length"`
 			Blocks    []int64 `json:"hash_ids"`
 		}
-		d := json.NewDecoder(bytes.NewReader([]byte(in.text)))
+		d := json.NewDecoder(strings.NewReader(in.text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&row); err != nil {
 			column := "1"

@@ -102,7 +102,12 @@ func (l *lines) row() error {
 	if !l.next() {
 		return l.end()
 	}
-	l.fields = strings.Split(l.text, ",")
+	return l.take(strings.Split(l.text, ","))
+}
+
+// take makes fields the row, of which there must be one a column.
+func (l *lines) take(fields []string) error {
+	l.fields = fields
 	if len(l.fields) != len(l.columns) {
 		return l.wrong(strconv.Itoa(min(len(l.fields), len(l.columns)+1)), fmt.Errorf("%d columns, want %d", len(l.fields), len(l.columns)))
 	}
@@ -117,7 +122,7 @@ func (l *lines) end() error {
 	return io.EOF
 }
 
-// number reads a column that is a number of at least least.
+// float reads a column that is a number of at least least.
 func (l *lines) float(column int, least float64) float64 {
 	x, err := strconv.ParseFloat(l.fields[column], 64)
 	if err == nil && !(x >= least && x <= 1e15) {

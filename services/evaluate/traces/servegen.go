@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/goodhartlabs/goodhart/pkg/window"
 )
 
 var servegenColumns = []string{"category", "model", "client", "hour", "requests", "mean_cv", "mean_input_tokens", "mean_output_tokens"}
@@ -18,9 +20,7 @@ var servegenStart = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 // that stands for all of them.
 func readServeGen(s *Set, in *lines) error {
 	in.columns = servegenColumns
-	clients := map[string]int{}
 	l := log{name: in.base(), clients: true, sized: true}
-	rows := 0
 	for {
 		err := in.row()
 		if errors.Is(err, io.EOF) {
@@ -44,24 +44,14 @@ func readServeGen(s *Set, in *lines) error {
 		if hour != math.Trunc(hour) || hour > longest {
 			return in.wrong(servegenColumns[3], fmt.Errorf("%s: want a whole number up to %d", in.fields[3], longest))
 		}
-		rows++
-		id := in.fields[0] + "/" + in.fields[1] + "/" + in.fields[2]
-		i, seen := clients[id]
-		if !seen {
-			i = len(l.subjects)
-			clients[id] = i
-			l.subjects = append(l.subjects, subject{id: id, group: in.fields[0]})
-		}
-		within := rand.New(rand.NewPCG(uint64(i), uint64(hour))).Int64N(3_600_000)
-		r.At = servegenStart + int64(hour)*3_600_000 + within
+		i := l.subject(in.fields[0]+"/"+in.fields[1]+"/"+in.fields[2], in.fields[0])
+		within := rand.New(rand.NewPCG(uint64(i), uint64(hour))).Int64N(window.Hour)
+		r.At = servegenStart + int64(hour)*window.Hour + within
 		l.subjects[i].requests = append(l.subjects[i].requests, r)
 	}
-	if rows == 0 {
+	if len(l.subjects) == 0 {
 		return in.wrong(servegenColumns[0], errors.New("no hours"))
 	}
-	s.logs = append(s.logs, l)
-	s.Files = append(s.Files, File{
-		Path: in.path, Dataset: "ServeGen, by client and hour", Licence: "Apache-2.0", Rows: rows, Use: "who, when and how much: programs, no people",
-	})
+	s.addLog(in, l, File{Dataset: "ServeGen, by client and hour", Licence: "Apache-2.0", Use: "who, when and how much: programs, no people"})
 	return nil
 }

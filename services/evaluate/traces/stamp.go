@@ -102,7 +102,7 @@ func (b *Base) Declare() (*goodhartv1.Event, error) {
 		Tenant: Tenant, Roles: []policy.Role{}, Automation: []policy.Automation{}, Context: []policy.Context{}, Disputes: []policy.Dispute{},
 		Outcomes: []policy.Outcome{{Kind: "pr_merged", Weight: 1000}},
 		Targets: []policy.Target{{
-			ID: "weekly-tokens", Metric: policy.Tokens, Threshold: b.Target(), Period: policy.Week,
+			ID: "weekly-tokens", Metric: policy.Tokens, Threshold: b.Target, Period: policy.Week,
 			AnnouncedAt: policy.Day(b.Start + TargetWeek*window.Week), Scope: policy.ScopeTenant,
 		}},
 	}

@@ -29,9 +29,7 @@ const (
 func readSWF(s *Set, in *lines) error {
 	in.columns = swfColumns
 	start, zone, known := int64(0), int64(0), false
-	users := map[string]int{}
 	l := log{name: in.base()}
-	rows := 0
 	for in.next() {
 		if note, ok := strings.CutPrefix(in.text, ";"); ok {
 			name, value, _ := strings.Cut(strings.TrimSpace(note), ":")
@@ -48,11 +46,12 @@ func readSWF(s *Set, in *lines) error {
 			}
 			continue
 		}
-		if in.fields = strings.Fields(in.text); len(in.fields) == 0 {
+		fields := strings.Fields(in.text)
+		if len(fields) == 0 {
 			continue
 		}
-		if len(in.fields) != len(swfColumns) {
-			return in.wrong(strconv.Itoa(min(len(in.fields), len(swfColumns)+1)), fmt.Errorf("%d columns, want %d", len(in.fields), len(swfColumns)))
+		if err := in.take(fields); err != nil {
+			return err
 		}
 		if !known {
 			return in.wrong(swfColumns[swfSubmit], errors.New("the header has no UnixStartTime"))
@@ -62,14 +61,7 @@ func readSWF(s *Set, in *lines) error {
 		if in.err != nil {
 			return in.err
 		}
-		rows++
-		user := in.fields[swfUser]
-		i, seen := users[user]
-		if !seen {
-			i = len(l.subjects)
-			users[user] = i
-			l.subjects = append(l.subjects, subject{id: user, group: "group-" + in.fields[swfGroup]})
-		}
+		i := l.subject(in.fields[swfUser], "group-"+in.fields[swfGroup])
 		l.subjects[i].requests = append(l.subjects[i].requests, Request{
 			At: 1000 * (start + int64(submit)), Duration: 1000 * int64(max(run, 0)), weight: max(1, run) * max(1, processors),
 			Context: Unknown, Output: Unknown, Read: Unknown, New: Unknown,
@@ -78,14 +70,13 @@ func readSWF(s *Set, in *lines) error {
 	if err := in.end(); !errors.Is(err, io.EOF) {
 		return err
 	}
-	if rows == 0 {
+	if len(l.subjects) == 0 {
 		return in.wrong(swfColumns[0], errors.New("no jobs"))
 	}
 	l.offset = int(zone / 60)
 	l.weigh()
-	s.logs = append(s.logs, l)
-	s.Files = append(s.Files, File{
-		Path: in.path, Dataset: "Parallel Workloads Archive, Standard Workload Format", Licence: "by log, acknowledge its authors", Rows: rows,
+	s.addLog(in, l, File{
+		Dataset: "Parallel Workloads Archive, Standard Workload Format", Licence: "by log, acknowledge its authors",
 		Use: "who and when: people on a metered machine",
 	})
 	return nil
@@ -100,12 +91,11 @@ func (l *log) weigh() {
 			all = append(all, r.weight)
 		}
 	}
-	slices.Sort(all)
-	middle := all[len(all)/2]
+	usual := middle(all)
 	for i := range l.subjects {
 		requests := l.subjects[i].requests
 		for j := range requests {
-			requests[j].weight = max(1, requests[j].weight/middle)
+			requests[j].weight = max(1, requests[j].weight/usual)
 		}
 		slices.SortStableFunc(requests, func(a, b Request) int { return cmp.Compare(a.At, b.At) })
 	}

@@ -1,6 +1,9 @@
 package traces
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // File is one trace that was read.
 type File struct {
@@ -43,8 +46,32 @@ type log struct {
 	// offset of local time, minutes east of UTC.
 	offset   int
 	subjects []subject
+	places   map[string]int // of subjects, by id
 	// sized: its requests have tokens, as far as anybody knows them.
 	sized bool
+}
+
+// subject returns the place of a subject, which is added if it is new.
+func (l *log) subject(id, group string) int {
+	i, known := l.places[id]
+	if !known {
+		if l.places == nil {
+			l.places = map[string]int{}
+		}
+		i = len(l.subjects)
+		l.places[id] = i
+		l.subjects = append(l.subjects, subject{id: id, group: group})
+	}
+	return i
+}
+
+// addLog takes a log into the set, each request of which was a row.
+func (s *Set) addLog(in *lines, l log, f File) {
+	for i := range l.subjects {
+		f.Rows += len(l.subjects[i].requests)
+	}
+	f.Path = in.path
+	s.logs, s.Files = append(s.logs, l), append(s.Files, f)
 }
 
 type subject struct {
@@ -58,6 +85,16 @@ type sizes struct {
 	requests []Request
 	// prefixed: cache reads, new turns and repeats are known.
 	prefixed bool
+}
+
+// addSizes takes a trace without people into the set.
+func (s *Set) addSizes(in *lines, of sizes, f File) error {
+	if len(of.requests) == 0 {
+		return in.wrong("1", errors.New("no requests"))
+	}
+	f.Path, f.Rows, f.Use = in.path, len(of.requests), "how much: requests without people"
+	s.sizes, s.Files = append(s.sizes, of), append(s.Files, f)
+	return nil
 }
 
 // Request is one request. Counts are Unknown where no trace has them.

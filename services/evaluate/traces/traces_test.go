@@ -315,7 +315,7 @@ func TestTactics(t *testing.T) {
 // the others do not begin.
 func TestTopUp(t *testing.T) {
 	b := pick(t, "jobs × sizes")
-	target := float64(b.Target())
+	target := float64(b.Target)
 	reached, left := 0, 0
 	for i := range b.People {
 		e := &Episode{Person: i, Tactic: TopUp, Times: 1.5, From: 0, To: b.Weeks - 1}

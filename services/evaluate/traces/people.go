@@ -23,6 +23,9 @@ type Base struct {
 	People []Person
 	// Prefixed: cache reads, new turns and repeats are known.
 	Prefixed bool
+	// Target is the weekly tokens that an invented target asks of everybody: the middle
+	// of all weeks in which somebody did something.
+	Target int64
 }
 
 // Person is somebody, or some program, with all requests in order of time.
@@ -82,6 +85,7 @@ func (l *log) base(name string, of *sizes) *Base {
 		b.count(&p)
 		b.People = append(b.People, p)
 	}
+	b.Target = b.target()
 	return b
 }
 
@@ -150,13 +154,17 @@ func (b *Base) Spread() float64 {
 	if len(all) == 0 {
 		return math.NaN()
 	}
-	slices.Sort(all)
-	return all[len(all)/2]
+	return middle(all)
 }
 
-// Target is the weekly tokens that an invented target asks of everybody: the median
-// of all weeks in which somebody did something.
-func (b *Base) Target() int64 {
+// middle sorts values, of which there are some, and returns that in their middle, of
+// two the greater.
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+func (b *Base) target() int64 {
 	all := []float64{1}
 	for i := range b.People {
 		for _, u := range b.People[i].Tokens {
@@ -165,8 +173,7 @@ func (b *Base) Target() int64 {
 			}
 		}
 	}
-	slices.Sort(all)
-	return max(1, int64(all[len(all)/2]))
+	return max(1, int64(middle(all)))
 }
 
 // Hours are in how many distinct hours each subject asked in each week that had any
