@@ -187,8 +187,6 @@ func TestWrongCredential(t *testing.T) {
 	ktest.Eventually(t, "an attempt in vain", func() bool {
 		return number(t, a.sample(`goodhart_alerter_attempt_seconds_count{receiver="chat",result="error"}`)) > 3
 	})
-	b.logMu.Lock()
-	defer b.logMu.Unlock()
 	if log := b.log.String(); strings.Contains(log, "secret") || !strings.Contains(log, "404 Not Found: no_service") || !strings.Contains(log, "refused") {
 		t.Errorf("log: %s", log)
 	}

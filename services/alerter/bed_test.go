@@ -1,7 +1,6 @@
 package alerter
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +24,7 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/probe"
+	"github.com/goodhartlabs/goodhart/services/probe/probetest"
 )
 
 // secret is that of every webhook of the tests.
@@ -36,22 +36,14 @@ type bed struct {
 
 	kafka  *ktest.Cluster
 	writer *kgo.Client
-	log    *bytes.Buffer // of the alerters, shown if the test fails
-	logMu  sync.Mutex
+	log    *probetest.Log // of the alerters
 }
 
 const partitions = 2
 
 func newBed(t *testing.T, kafka *ktest.Cluster) *bed {
 	t.Helper()
-	b := &bed{T: t, kafka: kafka, log: new(bytes.Buffer)}
-	t.Cleanup(func() {
-		b.logMu.Lock()
-		defer b.logMu.Unlock()
-		if t.Failed() {
-			t.Logf("%s", b.log)
-		}
-	})
+	b := &bed{T: t, kafka: kafka, log: probetest.NewLog(t)}
 	cl := kafka.Client(t)
 	if _, err := kschema.Migrate(t.Context(), cl, kschema.Options{
 		Counts: kschema.Counts{Events: 1, Facts: 1, Features: partitions, Dead: 1}, Replication: kafka.Replication,
@@ -60,13 +52,6 @@ func newBed(t *testing.T, kafka *ktest.Cluster) *bed {
 	}
 	b.writer = kafka.Client(t, kgo.TransactionalID("tenant fold"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	return b
-}
-
-// Write makes the bed the writer of a log.
-func (b *bed) Write(p []byte) (int, error) {
-	b.logMu.Lock()
-	defer b.logMu.Unlock()
-	return b.log.Write(p)
 }
 
 // began is when the signals of the tests opened.
@@ -162,7 +147,7 @@ type alerter struct {
 // start runs an alerter and waits until it has read what there is.
 func (b *bed) start(cfg Config) *alerter {
 	b.Helper()
-	a := &alerter{bed: b, tel: probe.New(slog.New(slog.NewTextHandler(b, nil))), line: &ktest.Line{}}
+	a := &alerter{bed: b, tel: probe.New(slog.New(slog.NewTextHandler(b.log, nil))), line: &ktest.Line{}}
 	cfg.Kafka.Extra = append(cfg.Kafka.Extra[:len(cfg.Kafka.Extra):len(cfg.Kafka.Extra)], kgo.Dialer(a.line.Dial))
 	for _, r := range cfg.Receivers {
 		a.tel.NotReady(component(r.Name), "not begun")

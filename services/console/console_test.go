@@ -28,6 +28,7 @@ import (
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/keyring"
 	"github.com/goodhartlabs/goodhart/services/probe"
+	"github.com/goodhartlabs/goodhart/services/probe/probetest"
 	"github.com/goodhartlabs/goodhart/services/purpose/purposetest"
 )
 
@@ -49,7 +50,7 @@ type bed struct {
 	now    clock
 	url    string
 	tel    *probe.Telemetry
-	log    *logged
+	log    *probetest.Log
 }
 
 // clock is one that the test moves while the console reads it.
@@ -70,29 +71,11 @@ func (c *clock) now() time.Time {
 	return c.at
 }
 
-// logged is what the console has logged so far.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func newBed(t *testing.T, c *ktest.Cluster) *bed {
 	t.Helper()
 	b := &bed{
 		T: t, Cluster: c, counts: kschema.Counts{Events: 2, Facts: 1, Features: 2, Dead: 1},
-		client: c.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner())), cfg: Default(), log: &logged{},
+		client: c.Client(t, kgo.RecordPartitioner(kgo.ManualPartitioner())), cfg: Default(), log: probetest.NewLog(t),
 	}
 	b.now.set(time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC))
 	b.cfg.Kafka, b.cfg.Listen, b.cfg.Admin = kafka.Config{Brokers: c.Addrs}, "127.0.0.1:0", ""

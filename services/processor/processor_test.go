@@ -1,14 +1,12 @@
 package processor
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +21,7 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 	"github.com/goodhartlabs/goodhart/services/kafka"
 	"github.com/goodhartlabs/goodhart/services/probe"
+	"github.com/goodhartlabs/goodhart/services/probe/probetest"
 )
 
 const partitions = 4
@@ -186,13 +185,7 @@ func (b *bed) run(t *testing.T, instance string, interval time.Duration) *runner
 func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log := &journal{}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("a processor said:\n%s", log)
-		}
-	})
-	r := &runner{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.NewTextHandler(log, nil)))}
+	r := &runner{cancel: cancel, done: make(chan error, 1), tel: probe.New(slog.New(slog.NewTextHandler(probetest.NewLog(t), nil)))}
 	cfg := Default()
 	cfg.Kafka = kafka.Config{Brokers: b.Addrs}
 	cfg.Interval, cfg.SnapshotPeriod, cfg.SpillDir = 30*time.Millisecond, time.Second, t.TempDir()
@@ -202,24 +195,6 @@ func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
 	go func() { r.done <- Run(ctx, cfg, r.tel) }()
 	t.Cleanup(func() { r.kill() })
 	return r
-}
-
-// journal keeps what is logged; a killed processor may go on for a while.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
 }
 
 func (r *runner) kill() {
