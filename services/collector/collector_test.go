@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,12 +12,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
@@ -226,39 +227,9 @@ func (r *rig) post(c call) reply {
 // read returns every record of a topic, in order of partition and offset.
 func (r *rig) read(topic string) []*kgo.Record {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 3*time.Minute)
-	defer cancel()
-	ends, err := kadm.NewClient(r.kafka).ListEndOffsets(ctx, topic)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	from := map[string]map[int32]kgo.Offset{topic: {}}
-	left := int64(0)
-	ends.Each(func(o kadm.ListedOffset) {
-		from[topic][o.Partition] = kgo.NewOffset().AtStart()
-		left += o.Offset
-	})
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.brokers.Addrs...), kgo.ConsumePartitions(from))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer cl.Close()
-	byPartition := make([][]*kgo.Record, len(from[topic]))
-	for left > 0 {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			r.t.Fatal(err)
-		}
-		for _, rec := range fetches.Records() {
-			byPartition[rec.Partition] = append(byPartition[rec.Partition], rec)
-			left--
-		}
-	}
-	var all []*kgo.Record
-	for _, records := range byPartition {
-		all = append(all, records...)
-	}
-	return all
+	records := r.brokers.Records(r.t, topic)
+	slices.SortStableFunc(records, func(a, b *kgo.Record) int { return cmp.Compare(a.Partition, b.Partition) })
+	return records
 }
 
 // stored is an event as it lies in Kafka.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -12,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -27,34 +24,6 @@ func noise(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rng.Read(b)
 	return b
-}
-
-// limitMessages sets the largest batch that the broker takes, and returns once
-// every partition refuses a larger one: leaders hear of it in their time.
-func limitMessages(t *testing.T, cl *kgo.Client, n int) {
-	t.Helper()
-	value := fmt.Sprint(n)
-	res, err := kadm.NewClient(cl).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &value}}, schemas.TopicEvents)
-	if err == nil {
-		_, err = res.On(schemas.TopicEvents, nil)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	probe, err := kgo.NewClient(append(cl.Opts(), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer probe.Close()
-	for p := range int32(testParts) {
-		waitFor(t, "the limit", func() bool {
-			err := probe.ProduceSync(t.Context(), &kgo.Record{Topic: schemas.TopicEvents, Partition: p, Value: noise(n + 1)}).FirstErr()
-			if err != nil && !errors.Is(err, kerr.MessageTooLarge) {
-				t.Fatal(err)
-			}
-			return err != nil
-		})
-	}
 }
 
 // TestRecordOverTheBrokersLimit sends a mix in which some records alone are over
@@ -72,10 +41,10 @@ func testRecordOverTheBrokersLimit(t *testing.T, c *ktest.Cluster, late bool) {
 	var r *rig
 	if late {
 		r = startOn(t, c, nil)
-		limitMessages(t, r.kafka, limit)
+		c.LimitMessages(t, schemas.TopicEvents, limit)
 	} else {
 		cl := migrated(t, c)
-		limitMessages(t, cl, limit)
+		c.LimitMessages(t, schemas.TopicEvents, limit)
 		r = startBeside(t, c, cl, nil)
 	}
 	records := make([]kgo.Record, 2000)
@@ -148,7 +117,7 @@ func TestShipmentLargerThanAllRoom(t *testing.T) {
 // takes is rejected by name, and its neighbours are accepted.
 func TestEventOverTheBrokersLimit(t *testing.T) {
 	r := start(t, nil)
-	limitMessages(t, r.kafka, 700)
+	r.brokers.LimitMessages(t, schemas.TopicEvents, 700)
 	labels := hex.EncodeToString(noise(256))
 	ld := session("s-limit", 30, func(i int, rec plog.LogRecord) {
 		if i != 17 {
