@@ -335,17 +335,23 @@ func TestLateInsertOfTheFormerOwner(t *testing.T) {
 	})
 }
 
-// expel throws every member out of the group, as its coordinator does with one
-// that has been silent for too long.
-func (b *bed) expel() {
+// members are those of the group.
+func (b *bed) members() []kadm.DescribedGroupMember {
 	b.tb.Helper()
 	groups, err := kadm.NewClient(b.client).DescribeGroups(context.Background(), "sink")
 	if err != nil {
 		b.tb.Fatal(err)
 	}
+	return groups["sink"].Members
+}
+
+// expel throws every member out of the group, as its coordinator does with one
+// that has been silent for too long.
+func (b *bed) expel() {
+	b.tb.Helper()
 	req := kmsg.NewPtrLeaveGroupRequest()
 	req.Group = "sink"
-	for _, m := range groups["sink"].Members {
+	for _, m := range b.members() {
 		leaving := kmsg.NewLeaveGroupRequestMember()
 		leaving.MemberID, leaving.InstanceID = m.MemberID, m.InstanceID
 		req.Members = append(req.Members, leaving)
