@@ -66,11 +66,14 @@ func (p *pairs) add(k *week, u *Use) {
 	}
 }
 
+// dayOf numbers the days, UTC.
+func dayOf(t int64) int64 { return window.Floor(t, window.Day) / window.Day }
+
 // expire drops what is too old to be seen again, on the first request of a day:
 // seven bits do not tell a day from the one 128 days later, and what nobody asks for
 // takes room.
 func (p *pairs) expire(t int64) {
-	day, last := window.Floor(t, window.Day)/window.Day, window.Floor(p.last.ms, window.Day)/window.Day
+	day, last := dayOf(t), dayOf(p.last.ms)
 	if day <= last || len(p.entries) == 0 {
 		return
 	}
@@ -95,7 +98,7 @@ func (p *pairs) expire(t int64) {
 
 // seen reports whether a pair came within seven days before, and remembers it.
 func (p *pairs) seen(hash uint32, t int64) bool {
-	day := uint32(window.Floor(t, window.Day)/window.Day) % 128
+	day := uint32(dayOf(t)) % 128
 	i, entry := hash%pairSets, hash&^127|day
 	from, n := p.bounds(i)
 	set := p.entries[from : from+n]
