@@ -57,6 +57,9 @@ func (ss *session) join(ctx context.Context) (*member, error) {
 		// of idle partitions perhaps, must not take long.
 		kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// A dead letter may be there twice; one that was sent to brokers that are
+		// gone since must not keep the sink from stopping.
+		kgo.AllowIdempotentProduceCancellation(),
 		kgo.OnPartitionsRevoked(m.onLost), kgo.OnPartitionsLost(m.onLost),
 		kgo.OnOffsetsFetched(m.onOffsets), kgo.AdjustFetchOffsetsFn(m.adjust),
 	)

@@ -2,14 +2,17 @@ package chsink
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/goodhartlabs/goodhart/pkg/ktest"
 )
@@ -250,4 +253,44 @@ func TestStopsWithoutBrokers(t *testing.T) {
 	s := b.start(cfg)
 	<-tried
 	s.stop()
+}
+
+// A letter that was sent and never answered may be in the topic or not; a sink
+// that is to end does not wait for brokers that are gone to say which.
+func TestStopsWithALetterUnderWay(t *testing.T) {
+	each(t, 1, func(b *bed) {
+		b.produceRaw(0, []byte("{"))
+		line := &ktest.Line{}
+		cut := make(chan struct{})
+		said := sync.OnceFunc(func() { line.Cut(); close(cut) })
+		cfg := b.config("a")
+		cfg.Client = append(cfg.Client, kgo.RetryTimeout(time.Second), kgo.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := line.Dial(ctx, network, addr)
+			return lastWords{conn, said}, err
+		}))
+		s := b.start(cfg)
+		<-cut
+		s.stop()
+
+		again := b.start(b.config("a"))
+		b.untilDone(0, 1)
+		again.stop()
+		if got := b.letters(); len(got) == 0 || got[0] != "0/0: not an event" {
+			b.tb.Errorf("dead letters %q", got)
+		}
+	})
+}
+
+// lastWords calls said when a produce request has gone out.
+type lastWords struct {
+	net.Conn
+	said func()
+}
+
+func (c lastWords) Write(request []byte) (int, error) {
+	n, err := c.Conn.Write(request)
+	if err == nil && len(request) > 6 && int16(binary.BigEndian.Uint16(request[4:])) == kmsg.Produce.Int16() {
+		c.said()
+	}
+	return n, err
 }

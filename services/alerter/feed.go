@@ -102,6 +102,9 @@ func (f *feed) open(opts []kgo.Opt, instance string) error {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20), kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		// A dead letter may be there twice; one that was sent to brokers that are
+		// gone since must not keep the alerter from stopping.
+		kgo.AllowIdempotentProduceCancellation(),
 		kgo.OnPartitionsAssigned(f.onAssigned), kgo.OnPartitionsRevoked(f.onLost), kgo.OnPartitionsLost(f.onLost),
 		kgo.OnOffsetsFetched(f.onOffsets), kgo.AdjustFetchOffsetsFn(f.adjust),
 	)...)
