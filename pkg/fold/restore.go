@@ -34,7 +34,7 @@ func restore(ctx context.Context, cfg *Config, source []byte, id int32, committe
 	raw, ok := records[string(headerKey)]
 	if !ok {
 		if committed != noOffset {
-			return nil, fatalError{fmt.Errorf("partition %d has a committed offset (%d) and no state in %s: its state is lost, rebuild it in a new generation", id, committed, cfg.Stage.State)}
+			return nil, p.disagree(ctx, cfg, committed, noOffset)
 		}
 		start, err := logStart(ctx, cfg, id)
 		if err != nil {
@@ -84,13 +84,15 @@ func (p *partition) resume(ctx context.Context, cfg *Config, h *goodhartv1.Snaps
 	return nil
 }
 
-// disagree says what to make of a state that is not at the group's offset. If the
-// group has moved since, the partition has another owner. A state that is behind
-// may be a commit whose markers have not reached the state topic yet: transaction
-// markers arrive partition by partition. Only a state that stays apart from a
-// group that stands still is an error that a new session cannot mend.
+// disagree says what to make of a state that is not at the group's offset; state
+// is noOffset if there is none. If the group has moved since, the partition has
+// another owner. A state that is behind may be a commit whose marker has not
+// reached the state topic yet: transaction markers arrive partition by partition,
+// long after each other if brokers are busy, and until then a transaction is open
+// there. Only a state that stays apart from a group that stands still, with
+// nothing open, is an error that a new session cannot mend.
 func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state int64) error {
-	for range markerPatience {
+	for {
 		offsets, err := groupOffsets(ctx, cfg)
 		if err != nil {
 			return err
@@ -98,19 +100,23 @@ func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state 
 		if at, ok := offsets.Lookup(cfg.Stage.Input, p.id); !ok || at.At != committed {
 			return errors.New("another member has gone on with the partition")
 		}
-		if state > committed {
-			break
-		}
-		records, err := loadState(ctx, cfg, p.id)
+		open, err := stateOpen(ctx, cfg, p.id) // before the state is read: what ends between is seen
 		if err != nil {
 			return err
 		}
-		h := &goodhartv1.SnapshotHeader{}
-		if err := h.UnmarshalVT(records[string(headerKey)]); err != nil {
-			return fatalError{fmt.Errorf("decode header: %w", err)}
+		now, err := stateOffset(ctx, cfg, p.id)
+		if err != nil {
+			return err
 		}
-		if h.CommittedOffset != state {
+		switch {
+		case now != state:
 			return errors.New("the state has moved on, restore again")
+		case open:
+			cfg.Log.Warn("the state is not at the group's offset, waiting for a transaction to end", "stage", cfg.Stage.Name, "partition", p.id, "group", committed, "state", state)
+		case state == noOffset:
+			return fatalError{fmt.Errorf("partition %d has a committed offset (%d) and no state in %s: its state is lost, rebuild it in a new generation", p.id, committed, cfg.Stage.State)}
+		default:
+			return fatalError{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, state)}
 		}
 		select {
 		case <-ctx.Done():
@@ -118,11 +124,47 @@ func (p *partition) disagree(ctx context.Context, cfg *Config, committed, state 
 		case <-time.After(time.Second):
 		}
 	}
-	return fatalError{fmt.Errorf("the group is at offset %d and the state at %d: somebody moved the group's offset; move it back", committed, state)}
 }
 
-// markerPatience is how many seconds the state may lag behind the group.
-const markerPatience = 10
+// stateOpen reports whether a transaction is open in a partition of the state topic.
+func stateOpen(ctx context.Context, cfg *Config, id int32) (bool, error) {
+	adm, closeAdm, err := admin(cfg.Client)
+	if err != nil {
+		return false, err
+	}
+	defer closeAdm()
+	stable, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return false, fmt.Errorf("list offsets: %w", err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, cfg.Stage.State)
+	if err != nil {
+		return false, fmt.Errorf("list offsets: %w", err)
+	}
+	to, _ := stable.Lookup(cfg.Stage.State, id)
+	end, ok := ends.Lookup(cfg.Stage.State, id)
+	if !ok || to.Err != nil || end.Err != nil {
+		return false, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(to.Err, end.Err))
+	}
+	return to.Offset < end.Offset, nil
+}
+
+// stateOffset is the input offset that the state is at, noOffset without a state.
+func stateOffset(ctx context.Context, cfg *Config, id int32) (int64, error) {
+	records, err := loadState(ctx, cfg, id)
+	if err != nil {
+		return 0, err
+	}
+	raw, ok := records[string(headerKey)]
+	if !ok {
+		return noOffset, nil
+	}
+	h := &goodhartv1.SnapshotHeader{}
+	if err := h.UnmarshalVT(raw); err != nil {
+		return 0, fatalError{fmt.Errorf("decode header of partition %d: %w", id, err)}
+	}
+	return h.CommittedOffset, nil
+}
 
 // groupOffsets asks for the group's offsets, waiting for transactions that are
 // being committed.
@@ -229,8 +271,9 @@ func loadState(ctx context.Context, cfg *Config, id int32) (map[string][]byte, e
 // readState calls apply with the committed records of a partition of the state
 // topic, to its end.
 func readState(ctx context.Context, cfg *Config, adm *kadm.Client, id int32, apply func(*kgo.Record) error) error {
-	// The group's offsets were fetched as stable, so no transaction of an
-	// earlier owner is open: the last stable offset is the end.
+	// The group's offsets were fetched as stable, so an earlier owner's transactions
+	// have ended; if a marker of theirs is still on its way here, the state found is
+	// not at the group's offset, and disagree waits.
 	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
 	if err != nil {
 		return fmt.Errorf("list offsets: %w", err)

@@ -192,7 +192,13 @@ func (b *bed) runWith(t *testing.T, edit func(*Config)) *runner {
 	cfg.MergeMemory = 1 << 20
 	cfg.dial = r.line.Dial
 	edit(&cfg)
-	go func() { r.done <- Run(ctx, cfg, r.tel) }()
+	go func() {
+		err := Run(ctx, cfg, r.tel)
+		if err != nil {
+			r.tel.Log.Error("the processor ends", "error", err)
+		}
+		r.done <- err
+	}()
 	t.Cleanup(func() { r.kill() })
 	return r
 }
