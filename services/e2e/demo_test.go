@@ -51,6 +51,7 @@ func TestDemoWithFaults(t *testing.T) {
 	report, err := faults.Run(t.Context(), cfg)
 	t.Log("\n" + out.String())
 	if err != nil {
+		logEnds(t, filepath.Join(cfg.Dir, "logs", "*.log"))
 		t.Fatal(err)
 	}
 	if report.Faults != 8 || report.Repeated == 0 {
@@ -58,5 +59,23 @@ func TestDemoWithFaults(t *testing.T) {
 	}
 	if left, err := filepath.Glob(cfg.Dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// logEnds prints the last lines of logs.
+func logEnds(t *testing.T, pattern string) {
+	t.Helper()
+	const lines = 25
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		all := strings.SplitAfter(string(text), "\n")
+		t.Logf("%s ends:\n%s", filepath.Base(path), strings.Join(all[max(0, len(all)-lines):], ""))
 	}
 }

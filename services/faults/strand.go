@@ -91,8 +91,11 @@ func (s *strikes) recover(ctx context.Context, victim *process) error {
 	}
 	if err := eventually(ctx, victim.name+" to compare an intent with the tables", func(ctx context.Context) bool {
 		s.counters.look(ctx, victim)
-		return s.counters.total(victim.life(), counterChecked, "") > 0 && s.overChserve(ctx)
+		return s.counters.total(victim.life(), counterChecked, "") > 0
 	}); err != nil {
+		return err
+	}
+	if err := eventually(ctx, "the sinks to get over the stop of chserve", s.overChserve); err != nil {
 		return err
 	}
 	s.counters.look(ctx, victim)
