@@ -16,6 +16,10 @@ import (
 // be whole.
 const checkAfter = 3 * time.Second
 
+// begun is after how long a sink has certainly begun to insert what it could not
+// store: batches wait a second.
+const begun = 3 * time.Second
+
 func (s *strikes) strand(ctx context.Context, f fault, at string) error {
 	database, victim := s.fleet.process(chserve), s.fleet.process(f.victim)
 	flowing := s.sender.trickle(ctx) // the inserts that are to fail are still to come
@@ -33,9 +37,12 @@ func (s *strikes) strand(ctx context.Context, f fault, at string) error {
 	s.log.say("%s  stop chserve, %s goes on trying", at, f.victim)
 	if err := eventually(ctx, "an insert of "+f.victim+" to fail", func(ctx context.Context) bool {
 		s.counters.look(ctx, victim)
-		// A record waits longer than a batch does: its batch, or one before it, is begun.
-		return s.counters.total(victim.life(), counterRetries, "") > before &&
-			s.counters.largest(victim.life(), gaugeLag, `topic="`+schemas.TopicFacts+`"`) > 2
+		waited := time.Since(stopped)
+		// A record that was there before the stop is not stored, and a batch has come
+		// of age since: it, or the one before it, is begun. How old the record is does
+		// not say so: a sink that is behind reads old ones.
+		return s.counters.total(victim.life(), counterRetries, "") > before && waited > begun &&
+			s.counters.largest(victim.life(), gaugeLag, `topic="`+schemas.TopicFacts+`"`) > waited.Seconds()
 	}); err != nil {
 		return err
 	}
