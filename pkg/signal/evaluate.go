@@ -205,6 +205,9 @@ func (e *evaluation) judge(i int) {
 			explained := slices.ContainsFunc(r.findings, Finding.explains)
 			if explained && !diverted {
 				family.release()
+				if d.release != nil {
+					d.release(o.state)
+				}
 			} else {
 				family.hold(o)
 			}

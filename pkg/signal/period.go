@@ -2,6 +2,7 @@ package signal
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/goodhartlabs/goodhart/pkg/policy"
@@ -73,7 +74,7 @@ func (o *observation) addPeriod(p *PeriodState) (closed int) {
 
 // begin starts the next period.
 func (p *PeriodState) begin(start int64) {
-	*p = PeriodState{Target: p.Target, Period: p.Period, Metric: p.Metric, Start: start, Closed: p.Closed}
+	*p = PeriodState{Target: p.Target, Period: p.Period, Metric: p.Metric, Start: start, Closed: p.Closed, Held: p.Held}
 }
 
 func (o *observation) addDay(p *PeriodState, at int64, day int) {
@@ -124,6 +125,7 @@ func (o *observation) closePeriod(p *PeriodState) int {
 		LastShare:  share(p.Last, p.Amount),
 		LateWorked: p.lateWorked(),
 	}
+	p.letGo(c.Start)
 	judgeBunching(o, p, &c)
 	judgeSurge(p, &c)
 	if len(p.Closed) == periodsKept {
@@ -134,12 +136,13 @@ func (o *observation) closePeriod(p *PeriodState) int {
 }
 
 // lateWorked is the late share if a fifth of the days worked had been late ones:
-// who was away early in the period does most of it late.
+// who was away early in the period does most of it late. Late work of a weekend alone
+// is that of one day.
 func (p *PeriodState) lateWorked() float64 {
-	if p.EarlyDays == 0 || p.LateDays == 0 {
+	if p.EarlyDays == 0 {
 		return 0
 	}
-	late := 0.2 * float64(p.Late) / float64(p.LateDays)
+	late := 0.2 * float64(p.Late) / float64(max(p.LateDays, 1))
 	early := 0.8 * float64(p.Amount-p.Late) / float64(p.EarlyDays)
 	if late+early <= 0 {
 		return 0
@@ -165,6 +168,26 @@ func (p *PeriodState) usual(of func(*ClosedPeriod) float64) (med, spreads float6
 	}
 	med, mad := medianMAD(values)
 	return med, spread(mad, floorLog), true
+}
+
+// usuals is what the next period is compared with: what is held, or else what the
+// closed ones say.
+func (p *PeriodState) usuals() (u PeriodUsual, known bool) {
+	if p.Held.From != 0 {
+		return p.Held, true
+	}
+	u.Late, u.LateSpread, known = p.usual(lateLogit)
+	u.Amount, u.AmountSpread, _ = p.usual(lnAmount)
+	return u, known
+}
+
+// letGo ends what is held if the period that starts at start comes after calm ones, or
+// long after it began: see heldWeeks.
+func (p *PeriodState) letGo(start int64) {
+	calm := !slices.ContainsFunc(p.Closed[max(0, len(p.Closed)-calmWindows):], func(c ClosedPeriod) bool { return c.Surge })
+	if calm || start-p.Held.From >= heldWeeks*window.Week {
+		p.Held = PeriodUsual{}
+	}
 }
 
 func lnAmount(c *ClosedPeriod) float64  { return c.LnAmount }

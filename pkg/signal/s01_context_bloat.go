@@ -10,15 +10,17 @@ import (
 // S1: three times the context is beyond what another model or repository usually
 // brings, and 4.8 standard errors of 50 requests; fewer must differ by as many. Who
 // reads longer documents for some weeks and is answered less has that too, but carries
-// no more with a request: that must have risen with the context. How much somebody
-// works in a week says nothing of it, and varies far more.
+// hardly more with a request: that must have doubled. It need not have risen as far as
+// the statistic, a mean of logarithms: a blob of one size multiplies small requests by far
+// more than their sum. How much somebody works in a week says nothing of it, and
+// varies far more.
 const (
 	s1Minimum = 20
 	s1Times   = 3.0
 	s1Errors  = 4.8
 	s1SD      = 1.61 // of single requests
 	s1Z       = 3.0
-	s1Rise    = 0.6
+	s1Carried = 2.0
 )
 
 func contextBloat() Definition {
@@ -32,7 +34,7 @@ func contextBloat() Definition {
 			{"context per output, times the usual", s1Times, "times"},
 			{"own z of it", s1Z, "standard deviations"},
 			{"rise of the statistic, by its standard error 1.61/√n", s1Errors, "standard errors"},
-			{"rise of ln tokens per request over the usual, by that of the statistic", s1Rise, "share"},
+			{"tokens per request, times the usual", s1Carried, "times"},
 		},
 		LookAlikes: []LookAlike{
 			look("a new model", "a model with a longer window reads more", movedOr(sameModel, modelChange)),
@@ -43,7 +45,7 @@ func contextBloat() Definition {
 			look("a declared incident", "forensics read logs", declared(policy.Incident, policy.OnCall)),
 		},
 		Question: "What needed the larger context, and could it be smaller?",
-		Formula:  "context/3",
+		Formula:  "context/4",
 		self:     "In {week} your requests carried {value} times the context for each token of output that is usual for you.",
 		shared:   "{scope}, {week}: requests carried {value} times the usual context for each token of output.",
 		services: true,
@@ -73,7 +75,7 @@ func measureContext(o *observation) (r Reading) {
 	r.Tokens = int64(max(0, float64(w.ContextTokens)*(1-math.Exp(-r.Shift))))
 	r.CostNanos, r.CostKnown = int64(float64(w.CostNanos)*min(share(r.Tokens, o.tokens()), 1)), o.costKnown()
 	r.apart = r.Shift >= math.Log(s1Times) && r.Shift*math.Sqrt(float64(r.N)) >= s1Errors*s1SD && z >= s1Z
-	r.decide(r.apart && size >= float64(s1Rise*r.Shift))
+	r.decide(r.apart && size >= math.Log(s1Carried))
 	return r
 }
 
@@ -95,7 +97,7 @@ func contextFacts(o *observation, r *Reading) []Fact {
 		maybe("usual", "median of it over the last active weeks", usual, known, "nats", o.weeks(goodhartv1.Statistic_STATISTIC_CONTEXT)),
 		number("z", "own z of it", r.extra, "standard deviations", r.N).against(s1Z),
 		number("errors", "rise of it, by its standard error", r.Shift*math.Sqrt(float64(r.N))/s1SD, "standard errors", r.N).against(s1Errors),
-		maybe("rise", "ln tokens per request above the usual", size, sizeKnown, "nats", r.N).against(float64(s1Rise * r.Shift)),
+		maybe("carried", "tokens per request, times the usual", math.Exp(size), sizeKnown, "times", r.N).against(s1Carried),
 		count("excess_tokens", "context tokens above the usual", r.Tokens, "tokens", r.N),
 		count("outcomes", "verified outcomes of the week", o.outcomes(), "outcomes", r.N),
 	}

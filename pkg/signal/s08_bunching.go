@@ -17,7 +17,7 @@ func bunching() Definition {
 		ScopeKinds: []string{ScopeSelf, ScopeTeam, ScopeTool, ScopeModel},
 		Needs:      []string{"a declared target per person", "amounts by day"},
 		Statistic: "periods since the announcement whose amount lies between the target T and 1.1 T; their chance is Poisson-binomial, " +
-			"each period's from the lognormal of the subject's own periods before",
+			"each period's from the lognormal of the subject's own periods before, and before those that run late (S9)",
 		MinimumN: s8Minimum, Sample: "periods",
 		Thresholds: []Threshold{
 			{"periods just above the target", s8Hits, "periods"},
@@ -30,7 +30,7 @@ func bunching() Definition {
 			look("a rhythm of the team", "the team's work ends there", together(sameTeam)),
 		},
 		Question: "Did the target decide how much was used?",
-		Formula:  "bunching/1",
+		Formula:  "bunching/2",
 		self:     "Up to {week} {value} of your periods under the usage target ended just above it, after much of the amount had come at the very end.",
 		shared:   "{scope}, {week}: {value} periods of people under the usage target ended just above it.",
 		spans:    true,
@@ -77,7 +77,7 @@ func measureBunching(o *observation) (r Reading) {
 // of that.
 func judgeBunching(o *observation, p *PeriodState, c *ClosedPeriod) {
 	t := o.target()
-	med, sd, known := p.usual(lnAmount)
+	usual, known := p.usuals()
 	if t == nil || !known || c.Start < int64(t.AnnouncedAt) {
 		return
 	}
@@ -85,5 +85,5 @@ func judgeBunching(o *observation, p *PeriodState, c *ClosedPeriod) {
 	low, high := math.Log(target), math.Log(s8Above*target)
 	c.Counted = true
 	c.Hit = float64(c.Amount) >= target && float64(c.Amount) < s8Above*target
-	c.P = max(upperTail((low-med)/sd)-upperTail((high-med)/sd), 0)
+	c.P = max(upperTail((low-usual.Amount)/usual.AmountSpread)-upperTail((high-usual.Amount)/usual.AmountSpread), 0)
 }

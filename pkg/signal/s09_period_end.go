@@ -9,7 +9,8 @@ import (
 // S9: honest people put up to 58 % of a month into its last fifth, so only what is
 // new, and what outcomes do not follow, counts. Two periods of which each is three
 // standard deviations late are as unlikely as several that are less so: what counts is
-// the sum of their z by the root of their number.
+// the sum of their z by the root of their number. They are compared with what was usual
+// before the first of them, see PeriodUsual: else what goes on is soon its own history.
 const (
 	s9Minimum  = 20
 	s9Late     = 0.45
@@ -43,11 +44,12 @@ func periodEnd() Definition {
 			look("a declared vacation", "the work of the period is left for its end", declared(policy.Vacation)),
 		},
 		Question: "What was the end of the period needed for?",
-		Formula:  "late/2",
+		Formula:  "late/3",
 		self:     "Up to {week} {value} of your period's usage came in its last fifth, not for the first time and more than your outcomes.",
 		shared:   "{scope}, {week}: {value} of the usage of people's periods came in their last fifth, not for the first time.",
 		spans:    true,
 		measure:  measureSurge,
+		release:  func(s *SubjectState) { s.Period.Held, s.Month.Held = PeriodUsual{}, PeriodUsual{} },
 		facts: func(o *observation, r *Reading) []Fact {
 			c := o.state.Period.last()
 			if c == nil {
@@ -83,14 +85,15 @@ func (p *PeriodState) surges() (r Reading) {
 	if c == nil || !r.sample(c.Requests, c.Requests, c.Requests, s9Minimum) {
 		return r
 	}
-	past := PeriodState{Closed: p.Closed[:len(p.Closed)-1]}
-	med, _, known := past.usual(lateLogit)
+	past := PeriodState{Closed: p.Closed[:len(p.Closed)-1], Held: p.Held}
+	usual, known := past.usuals()
 	if !known {
 		r.Measure = NoHistory
 		return r
 	}
 	r.Value, r.Threshold = 1/(1+math.Exp(-c.LateLogit)), s9Late
-	r.Shift = c.LateLogit - med
+	r.Shift = c.LateLogit - usual.Late
+	r.apart = c.Surge
 	r.P, r.extra = 1, c.LateLogit-c.lateOutcomes()
 	fired := false
 	var run ClosedPeriod // the sum of periods
@@ -123,11 +126,14 @@ func (c *ClosedPeriod) lateOutcomes() float64 {
 // judgeSurge compares a period with what was usual, before it is taken into the
 // history.
 func judgeSurge(p *PeriodState, c *ClosedPeriod) {
-	late, lateSpread, known := p.usual(lateLogit)
+	usual, known := p.usuals()
 	if !known {
 		return
 	}
-	amount, amountSpread, _ := p.usual(lnAmount)
-	c.LateZ, c.AmountZ = (c.LateLogit-late)/lateSpread, (c.LnAmount-amount)/amountSpread
+	c.LateZ, c.AmountZ = (c.LateLogit-usual.Late)/usual.LateSpread, (c.LnAmount-usual.Amount)/usual.AmountSpread
 	c.Surge = c.LateLogit >= shareLogit(s9Late) && c.LateWorked >= s9Late && c.LateZ >= s9Each
+	if c.Surge && p.Held.From == 0 {
+		p.Held = usual
+		p.Held.From = c.Start
+	}
 }

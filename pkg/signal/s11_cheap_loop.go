@@ -5,7 +5,8 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// S11.
+// S11. The cheap share alone says from when on a subject is compared with what was usual:
+// the tokens of a week vary more than what a loop adds to some of them.
 const (
 	s11Minimum = 50
 	s11TokensZ = 2.0
@@ -33,7 +34,7 @@ func cheapLoop() Definition {
 			look("a declared change of models", "the cheaper one was chosen for everyone", declared(policy.ModelChange)),
 		},
 		Question: "What do the many cheap requests do?",
-		Formula:  "cheap/2",
+		Formula:  "cheap/3",
 		self:     "In {week} {value} of your tokens moved to the cheapest models, with far more tokens at hardly more cost, beside repeats or an even rhythm.",
 		shared:   "{scope}, {week}: {value} of the tokens moved to the cheapest models.",
 		measure:  measureCheap,
@@ -65,6 +66,7 @@ func measureCheap(o *observation) (r Reading) {
 	r.Shift = cheap - usual
 	r.Value, r.Threshold = r.Shift, s11Cheap
 	r.P = ownTail(zTokens, o.weeks(goodhartv1.Statistic_STATISTIC_TOKENS))
+	r.apart = r.Shift >= s11Cheap
 	o.stake(&r)
 	r.decide(zTokens >= s11TokensZ && zCost <= s11CostZ && r.Shift >= s11Cheap)
 	return r

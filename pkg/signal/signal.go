@@ -135,6 +135,8 @@ type Definition struct {
 	// given is what must be true beside the statistic, of the other signals of
 	// the same week; nil for nothing.
 	given func(*observation) bool
+	// release lets go of what is held for it beside weekly figures; nil for nothing.
+	release func(*SubjectState)
 	// facts is the evidence beside what every signal states.
 	facts func(*observation, *Reading) []Fact
 }

@@ -153,6 +153,17 @@ type PeriodState struct {
 	EarlyDays, LateDays int32
 	// Closed periods, oldest first, at most ten.
 	Closed []ClosedPeriod
+	// Held is what they are compared with while they run late.
+	Held PeriodUsual
+}
+
+// PeriodUsual is what was usual of a period: median and spread of the logit of its
+// late part and of ln amount. It is held from the first period that runs late, until
+// calmWindows of them have not, or an explanation is found, or else for heldWeeks.
+type PeriodUsual struct {
+	// From is the period from which on it is held; 0 for none.
+	From                                   int64
+	Late, LateSpread, Amount, AmountSpread float64
 }
 
 // ClosedPeriod is a period that has ended.

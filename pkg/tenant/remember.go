@@ -155,7 +155,7 @@ func savePeriod(p *signal.PeriodState) *goodhartv1.PeriodHistory {
 	return &goodhartv1.PeriodHistory{
 		Target: p.Target, Period: string(p.Period), Metric: string(p.Metric), StartMs: p.Start,
 		Amount: p.Amount, Late: p.Late, Last: p.Last, Outcomes: p.Outcomes, LateOutcomes: p.LateOutcomes, Requests: p.Requests,
-		EarlyDays: p.EarlyDays, LateDays: p.LateDays,
+		EarlyDays: p.EarlyDays, LateDays: p.LateDays, Held: savePeriodUsual(p.Held),
 		Closed: each(p.Closed, func(c signal.ClosedPeriod) *goodhartv1.ClosedPeriod {
 			return &goodhartv1.ClosedPeriod{
 				StartMs: c.Start, Amount: c.Amount, Requests: c.Requests,
@@ -170,7 +170,7 @@ func loadPeriod(m *goodhartv1.PeriodHistory) signal.PeriodState {
 	return signal.PeriodState{
 		Target: m.GetTarget(), Period: policy.Period(m.GetPeriod()), Metric: policy.Metric(m.GetMetric()), Start: m.GetStartMs(),
 		Amount: m.GetAmount(), Late: m.GetLate(), Last: m.GetLast(), Outcomes: m.GetOutcomes(), LateOutcomes: m.GetLateOutcomes(),
-		Requests: m.GetRequests(), EarlyDays: m.GetEarlyDays(), LateDays: m.GetLateDays(),
+		Requests: m.GetRequests(), EarlyDays: m.GetEarlyDays(), LateDays: m.GetLateDays(), Held: loadPeriodUsual(m.GetHeld()),
 		Closed: each(m.GetClosed(), func(c *goodhartv1.ClosedPeriod) signal.ClosedPeriod {
 			return signal.ClosedPeriod{
 				Start: c.StartMs, Amount: c.Amount, Requests: c.Requests,
@@ -179,4 +179,15 @@ func loadPeriod(m *goodhartv1.PeriodHistory) signal.PeriodState {
 			}
 		}),
 	}
+}
+
+func savePeriodUsual(u signal.PeriodUsual) *goodhartv1.PeriodUsual {
+	if u.From == 0 {
+		return nil
+	}
+	return &goodhartv1.PeriodUsual{FromMs: u.From, Late: u.Late, LateSpread: u.LateSpread, Amount: u.Amount, AmountSpread: u.AmountSpread}
+}
+
+func loadPeriodUsual(m *goodhartv1.PeriodUsual) signal.PeriodUsual {
+	return signal.PeriodUsual{From: m.GetFromMs(), Late: m.GetLate(), LateSpread: m.GetLateSpread(), Amount: m.GetAmount(), AmountSpread: m.GetAmountSpread()}
 }

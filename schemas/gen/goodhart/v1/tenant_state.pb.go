@@ -1814,6 +1814,7 @@ type PeriodHistory struct {
 	EarlyDays     int32                  `protobuf:"varint,11,opt,name=early_days,json=earlyDays,proto3" json:"early_days,omitempty"`
 	LateDays      int32                  `protobuf:"varint,12,opt,name=late_days,json=lateDays,proto3" json:"late_days,omitempty"`
 	Closed        []*ClosedPeriod        `protobuf:"bytes,13,rep,name=closed,proto3" json:"closed,omitempty"`
+	Held          *PeriodUsual           `protobuf:"bytes,14,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1939,6 +1940,91 @@ func (x *PeriodHistory) GetClosed() []*ClosedPeriod {
 	return nil
 }
 
+func (x *PeriodHistory) GetHeld() *PeriodUsual {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// PeriodUsual is what periods are compared with while they run late: median and spread
+// of the logit of the late part and of ln amount, from one period on.
+type PeriodUsual struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromMs        int64                  `protobuf:"varint,1,opt,name=from_ms,json=fromMs,proto3" json:"from_ms,omitempty"`
+	Late          float64                `protobuf:"fixed64,2,opt,name=late,proto3" json:"late,omitempty"`
+	LateSpread    float64                `protobuf:"fixed64,3,opt,name=late_spread,json=lateSpread,proto3" json:"late_spread,omitempty"`
+	Amount        float64                `protobuf:"fixed64,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	AmountSpread  float64                `protobuf:"fixed64,5,opt,name=amount_spread,json=amountSpread,proto3" json:"amount_spread,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeriodUsual) Reset() {
+	*x = PeriodUsual{}
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeriodUsual) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeriodUsual) ProtoMessage() {}
+
+func (x *PeriodUsual) ProtoReflect() protoreflect.Message {
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeriodUsual.ProtoReflect.Descriptor instead.
+func (*PeriodUsual) Descriptor() ([]byte, []int) {
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PeriodUsual) GetFromMs() int64 {
+	if x != nil {
+		return x.FromMs
+	}
+	return 0
+}
+
+func (x *PeriodUsual) GetLate() float64 {
+	if x != nil {
+		return x.Late
+	}
+	return 0
+}
+
+func (x *PeriodUsual) GetLateSpread() float64 {
+	if x != nil {
+		return x.LateSpread
+	}
+	return 0
+}
+
+func (x *PeriodUsual) GetAmount() float64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *PeriodUsual) GetAmountSpread() float64 {
+	if x != nil {
+		return x.AmountSpread
+	}
+	return 0
+}
+
 // ClosedPeriod is a period that has ended.
 type ClosedPeriod struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1967,7 +2053,7 @@ type ClosedPeriod struct {
 
 func (x *ClosedPeriod) Reset() {
 	*x = ClosedPeriod{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1979,7 +2065,7 @@ func (x *ClosedPeriod) String() string {
 func (*ClosedPeriod) ProtoMessage() {}
 
 func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[22]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1992,7 +2078,7 @@ func (x *ClosedPeriod) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosedPeriod.ProtoReflect.Descriptor instead.
 func (*ClosedPeriod) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{22}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ClosedPeriod) GetStartMs() int64 {
@@ -2139,7 +2225,7 @@ type ScopeState struct {
 
 func (x *ScopeState) Reset() {
 	*x = ScopeState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +2237,7 @@ func (x *ScopeState) String() string {
 func (*ScopeState) ProtoMessage() {}
 
 func (x *ScopeState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[23]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +2250,7 @@ func (x *ScopeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeState.ProtoReflect.Descriptor instead.
 func (*ScopeState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{23}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ScopeState) GetKind() ScopeKind {
@@ -2259,7 +2345,7 @@ type RateState struct {
 
 func (x *RateState) Reset() {
 	*x = RateState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2271,7 +2357,7 @@ func (x *RateState) String() string {
 func (*RateState) ProtoMessage() {}
 
 func (x *RateState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[24]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2284,7 +2370,7 @@ func (x *RateState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateState.ProtoReflect.Descriptor instead.
 func (*RateState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{24}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RateState) GetLevel() []float64 {
@@ -2364,7 +2450,7 @@ type CrewState struct {
 
 func (x *CrewState) Reset() {
 	*x = CrewState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2376,7 +2462,7 @@ func (x *CrewState) String() string {
 func (*CrewState) ProtoMessage() {}
 
 func (x *CrewState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[25]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2389,7 +2475,7 @@ func (x *CrewState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewState.ProtoReflect.Descriptor instead.
 func (*CrewState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{25}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CrewState) GetRole() string {
@@ -2430,7 +2516,7 @@ type CrewDay struct {
 
 func (x *CrewDay) Reset() {
 	*x = CrewDay{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2528,7 @@ func (x *CrewDay) String() string {
 func (*CrewDay) ProtoMessage() {}
 
 func (x *CrewDay) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[26]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2541,7 @@ func (x *CrewDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewDay.ProtoReflect.Descriptor instead.
 func (*CrewDay) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{26}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CrewDay) GetStartMs() int64 {
@@ -2510,7 +2596,7 @@ type CrewOutcome struct {
 
 func (x *CrewOutcome) Reset() {
 	*x = CrewOutcome{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2522,7 +2608,7 @@ func (x *CrewOutcome) String() string {
 func (*CrewOutcome) ProtoMessage() {}
 
 func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[27]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2535,7 +2621,7 @@ func (x *CrewOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CrewOutcome.ProtoReflect.Descriptor instead.
 func (*CrewOutcome) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{27}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CrewOutcome) GetDayMs() int64 {
@@ -2601,7 +2687,7 @@ type ScopeStatement struct {
 
 func (x *ScopeStatement) Reset() {
 	*x = ScopeStatement{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2699,7 @@ func (x *ScopeStatement) String() string {
 func (*ScopeStatement) ProtoMessage() {}
 
 func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[28]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2712,7 @@ func (x *ScopeStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeStatement.ProtoReflect.Descriptor instead.
 func (*ScopeStatement) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{28}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ScopeStatement) GetWindow() string {
@@ -2669,7 +2755,7 @@ type ScopePane struct {
 
 func (x *ScopePane) Reset() {
 	*x = ScopePane{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2681,7 +2767,7 @@ func (x *ScopePane) String() string {
 func (*ScopePane) ProtoMessage() {}
 
 func (x *ScopePane) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[29]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2694,7 +2780,7 @@ func (x *ScopePane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopePane.ProtoReflect.Descriptor instead.
 func (*ScopePane) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{29}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ScopePane) GetStartMs() int64 {
@@ -2726,7 +2812,7 @@ type ScopeCorrection struct {
 
 func (x *ScopeCorrection) Reset() {
 	*x = ScopeCorrection{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2738,7 +2824,7 @@ func (x *ScopeCorrection) String() string {
 func (*ScopeCorrection) ProtoMessage() {}
 
 func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[30]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2751,7 +2837,7 @@ func (x *ScopeCorrection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCorrection.ProtoReflect.Descriptor instead.
 func (*ScopeCorrection) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{30}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ScopeCorrection) GetWindow() string {
@@ -2799,7 +2885,7 @@ type ScopeGroup struct {
 
 func (x *ScopeGroup) Reset() {
 	*x = ScopeGroup{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2811,7 +2897,7 @@ func (x *ScopeGroup) String() string {
 func (*ScopeGroup) ProtoMessage() {}
 
 func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[31]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2824,7 +2910,7 @@ func (x *ScopeGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeGroup.ProtoReflect.Descriptor instead.
 func (*ScopeGroup) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{31}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ScopeGroup) GetWeekStartMs() int64 {
@@ -2881,7 +2967,7 @@ type PersonState struct {
 
 func (x *PersonState) Reset() {
 	*x = PersonState{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +2979,7 @@ func (x *PersonState) String() string {
 func (*PersonState) ProtoMessage() {}
 
 func (x *PersonState) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[32]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +2992,7 @@ func (x *PersonState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonState.ProtoReflect.Descriptor instead.
 func (*PersonState) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{32}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PersonState) GetSubject() string {
@@ -2948,7 +3034,7 @@ type PersonScope struct {
 
 func (x *PersonScope) Reset() {
 	*x = PersonScope{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3046,7 @@ func (x *PersonScope) String() string {
 func (*PersonScope) ProtoMessage() {}
 
 func (x *PersonScope) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[33]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3059,7 @@ func (x *PersonScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonScope.ProtoReflect.Descriptor instead.
 func (*PersonScope) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{33}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PersonScope) GetScope() uint32 {
@@ -3054,7 +3140,7 @@ type Attendance struct {
 
 func (x *Attendance) Reset() {
 	*x = Attendance{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3066,7 +3152,7 @@ func (x *Attendance) String() string {
 func (*Attendance) ProtoMessage() {}
 
 func (x *Attendance) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[34]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3079,7 +3165,7 @@ func (x *Attendance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attendance.ProtoReflect.Descriptor instead.
 func (*Attendance) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{34}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Attendance) GetRole() string {
@@ -3122,7 +3208,7 @@ type PersonSpend struct {
 
 func (x *PersonSpend) Reset() {
 	*x = PersonSpend{}
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3220,7 @@ func (x *PersonSpend) String() string {
 func (*PersonSpend) ProtoMessage() {}
 
 func (x *PersonSpend) ProtoReflect() protoreflect.Message {
-	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[35]
+	mi := &file_goodhart_v1_tenant_state_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3233,7 @@ func (x *PersonSpend) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonSpend.ProtoReflect.Descriptor instead.
 func (*PersonSpend) Descriptor() ([]byte, []int) {
-	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{35}
+	return file_goodhart_v1_tenant_state_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PersonSpend) GetWeekStartMs() int64 {
@@ -3327,7 +3413,7 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\aweek_ms\x18\x01 \x01(\x03R\x06weekMs\x12\x16\n" +
 	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x16\n" +
 	"\x06excess\x18\x03 \x01(\x01R\x06excess\x12\x1a\n" +
-	"\bvariance\x18\x04 \x01(\x01R\bvariance\"\xfe\x02\n" +
+	"\bvariance\x18\x04 \x01(\x01R\bvariance\"\xac\x03\n" +
 	"\rPeriodHistory\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x16\n" +
 	"\x06period\x18\x02 \x01(\tR\x06period\x12\x16\n" +
@@ -3343,7 +3429,15 @@ const file_goodhart_v1_tenant_state_proto_rawDesc = "" +
 	"\n" +
 	"early_days\x18\v \x01(\x05R\tearlyDays\x12\x1b\n" +
 	"\tlate_days\x18\f \x01(\x05R\blateDays\x121\n" +
-	"\x06closed\x18\r \x03(\v2\x19.goodhart.v1.ClosedPeriodR\x06closed\"\xe3\x03\n" +
+	"\x06closed\x18\r \x03(\v2\x19.goodhart.v1.ClosedPeriodR\x06closed\x12,\n" +
+	"\x04held\x18\x0e \x01(\v2\x18.goodhart.v1.PeriodUsualR\x04held\"\x98\x01\n" +
+	"\vPeriodUsual\x12\x17\n" +
+	"\afrom_ms\x18\x01 \x01(\x03R\x06fromMs\x12\x12\n" +
+	"\x04late\x18\x02 \x01(\x01R\x04late\x12\x1f\n" +
+	"\vlate_spread\x18\x03 \x01(\x01R\n" +
+	"lateSpread\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\x01R\x06amount\x12#\n" +
+	"\ramount_spread\x18\x05 \x01(\x01R\famountSpread\"\xe3\x03\n" +
 	"\fClosedPeriod\x12\x19\n" +
 	"\bstart_ms\x18\x01 \x01(\x03R\astartMs\x12\x16\n" +
 	"\x06amount\x18\x02 \x01(\x03R\x06amount\x12\x1a\n" +
@@ -3479,7 +3573,7 @@ func file_goodhart_v1_tenant_state_proto_rawDescGZIP() []byte {
 }
 
 var file_goodhart_v1_tenant_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_goodhart_v1_tenant_state_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(ScopeKind)(0),          // 0: goodhart.v1.ScopeKind
 	(*TenantHeader)(nil),    // 1: goodhart.v1.TenantHeader
@@ -3504,33 +3598,34 @@ var file_goodhart_v1_tenant_state_proto_goTypes = []any{
 	(*AdoptionHistory)(nil), // 20: goodhart.v1.AdoptionHistory
 	(*AdoptionWeek)(nil),    // 21: goodhart.v1.AdoptionWeek
 	(*PeriodHistory)(nil),   // 22: goodhart.v1.PeriodHistory
-	(*ClosedPeriod)(nil),    // 23: goodhart.v1.ClosedPeriod
-	(*ScopeState)(nil),      // 24: goodhart.v1.ScopeState
-	(*RateState)(nil),       // 25: goodhart.v1.RateState
-	(*CrewState)(nil),       // 26: goodhart.v1.CrewState
-	(*CrewDay)(nil),         // 27: goodhart.v1.CrewDay
-	(*CrewOutcome)(nil),     // 28: goodhart.v1.CrewOutcome
-	(*ScopeStatement)(nil),  // 29: goodhart.v1.ScopeStatement
-	(*ScopePane)(nil),       // 30: goodhart.v1.ScopePane
-	(*ScopeCorrection)(nil), // 31: goodhart.v1.ScopeCorrection
-	(*ScopeGroup)(nil),      // 32: goodhart.v1.ScopeGroup
-	(*PersonState)(nil),     // 33: goodhart.v1.PersonState
-	(*PersonScope)(nil),     // 34: goodhart.v1.PersonScope
-	(*Attendance)(nil),      // 35: goodhart.v1.Attendance
-	(*PersonSpend)(nil),     // 36: goodhart.v1.PersonSpend
-	(*Config)(nil),          // 37: goodhart.v1.Config
-	(IdentityType)(0),       // 38: goodhart.v1.IdentityType
-	(*Week)(nil),            // 39: goodhart.v1.Week
-	(*Baseline)(nil),        // 40: goodhart.v1.Baseline
-	(OutcomeKind)(0),        // 41: goodhart.v1.OutcomeKind
-	(*Cell)(nil),            // 42: goodhart.v1.Cell
+	(*PeriodUsual)(nil),     // 23: goodhart.v1.PeriodUsual
+	(*ClosedPeriod)(nil),    // 24: goodhart.v1.ClosedPeriod
+	(*ScopeState)(nil),      // 25: goodhart.v1.ScopeState
+	(*RateState)(nil),       // 26: goodhart.v1.RateState
+	(*CrewState)(nil),       // 27: goodhart.v1.CrewState
+	(*CrewDay)(nil),         // 28: goodhart.v1.CrewDay
+	(*CrewOutcome)(nil),     // 29: goodhart.v1.CrewOutcome
+	(*ScopeStatement)(nil),  // 30: goodhart.v1.ScopeStatement
+	(*ScopePane)(nil),       // 31: goodhart.v1.ScopePane
+	(*ScopeCorrection)(nil), // 32: goodhart.v1.ScopeCorrection
+	(*ScopeGroup)(nil),      // 33: goodhart.v1.ScopeGroup
+	(*PersonState)(nil),     // 34: goodhart.v1.PersonState
+	(*PersonScope)(nil),     // 35: goodhart.v1.PersonScope
+	(*Attendance)(nil),      // 36: goodhart.v1.Attendance
+	(*PersonSpend)(nil),     // 37: goodhart.v1.PersonSpend
+	(*Config)(nil),          // 38: goodhart.v1.Config
+	(IdentityType)(0),       // 39: goodhart.v1.IdentityType
+	(*Week)(nil),            // 40: goodhart.v1.Week
+	(*Baseline)(nil),        // 41: goodhart.v1.Baseline
+	(OutcomeKind)(0),        // 42: goodhart.v1.OutcomeKind
+	(*Cell)(nil),            // 43: goodhart.v1.Cell
 }
 var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	3,  // 0: goodhart.v1.TenantFoldState.schedules:type_name -> goodhart.v1.TenantSchedule
 	4,  // 1: goodhart.v1.TenantFoldState.tenants:type_name -> goodhart.v1.TenantState
-	37, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
-	24, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
-	33, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
+	38, // 2: goodhart.v1.TenantState.config:type_name -> goodhart.v1.Config
+	25, // 3: goodhart.v1.TenantState.scopes:type_name -> goodhart.v1.ScopeState
+	34, // 4: goodhart.v1.TenantState.people:type_name -> goodhart.v1.PersonState
 	11, // 5: goodhart.v1.TenantState.weeks:type_name -> goodhart.v1.SubjectWeek
 	12, // 6: goodhart.v1.TenantState.signals:type_name -> goodhart.v1.SignalState
 	9,  // 7: goodhart.v1.TenantState.panel:type_name -> goodhart.v1.PersonPanel
@@ -3539,8 +3634,8 @@ var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	6,  // 10: goodhart.v1.ScoredWeek.teams:type_name -> goodhart.v1.ScoredTeam
 	8,  // 11: goodhart.v1.LearnedWeeks.weeks:type_name -> goodhart.v1.LearnedWeek
 	10, // 12: goodhart.v1.PersonPanel.weeks:type_name -> goodhart.v1.PanelWeek
-	38, // 13: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
-	39, // 14: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
+	39, // 13: goodhart.v1.SubjectWeek.identity_type:type_name -> goodhart.v1.IdentityType
+	40, // 14: goodhart.v1.SubjectWeek.week:type_name -> goodhart.v1.Week
 	13, // 15: goodhart.v1.SignalState.subjects:type_name -> goodhart.v1.SubjectHistory
 	16, // 16: goodhart.v1.SignalState.groups:type_name -> goodhart.v1.GroupHistory
 	17, // 17: goodhart.v1.SignalState.signals:type_name -> goodhart.v1.StandingSignal
@@ -3551,32 +3646,33 @@ var file_goodhart_v1_tenant_state_proto_depIdxs = []int32{
 	22, // 22: goodhart.v1.SubjectHistory.period:type_name -> goodhart.v1.PeriodHistory
 	22, // 23: goodhart.v1.SubjectHistory.month:type_name -> goodhart.v1.PeriodHistory
 	15, // 24: goodhart.v1.FamilyHistory.windows:type_name -> goodhart.v1.SignalWindow
-	40, // 25: goodhart.v1.FamilyHistory.usual:type_name -> goodhart.v1.Baseline
+	41, // 25: goodhart.v1.FamilyHistory.usual:type_name -> goodhart.v1.Baseline
 	15, // 26: goodhart.v1.GroupHistory.windows:type_name -> goodhart.v1.SignalWindow
 	21, // 27: goodhart.v1.AdoptionHistory.weeks:type_name -> goodhart.v1.AdoptionWeek
-	23, // 28: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
-	0,  // 29: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
-	30, // 30: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
-	30, // 31: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
-	30, // 32: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
-	31, // 33: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
-	32, // 34: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
-	26, // 35: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
-	29, // 36: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
-	25, // 37: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
-	27, // 38: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
-	28, // 39: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
-	41, // 40: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
-	42, // 41: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
-	34, // 42: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
-	36, // 43: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
-	35, // 44: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
-	26, // 45: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	24, // 28: goodhart.v1.PeriodHistory.closed:type_name -> goodhart.v1.ClosedPeriod
+	23, // 29: goodhart.v1.PeriodHistory.held:type_name -> goodhart.v1.PeriodUsual
+	0,  // 30: goodhart.v1.ScopeState.kind:type_name -> goodhart.v1.ScopeKind
+	31, // 31: goodhart.v1.ScopeState.minutes:type_name -> goodhart.v1.ScopePane
+	31, // 32: goodhart.v1.ScopeState.hours:type_name -> goodhart.v1.ScopePane
+	31, // 33: goodhart.v1.ScopeState.days:type_name -> goodhart.v1.ScopePane
+	32, // 34: goodhart.v1.ScopeState.corrections:type_name -> goodhart.v1.ScopeCorrection
+	33, // 35: goodhart.v1.ScopeState.groups:type_name -> goodhart.v1.ScopeGroup
+	27, // 36: goodhart.v1.ScopeState.crews:type_name -> goodhart.v1.CrewState
+	30, // 37: goodhart.v1.ScopeState.statements:type_name -> goodhart.v1.ScopeStatement
+	26, // 38: goodhart.v1.ScopeState.rate:type_name -> goodhart.v1.RateState
+	28, // 39: goodhart.v1.CrewState.days:type_name -> goodhart.v1.CrewDay
+	29, // 40: goodhart.v1.CrewState.outcomes:type_name -> goodhart.v1.CrewOutcome
+	42, // 41: goodhart.v1.CrewOutcome.kind:type_name -> goodhart.v1.OutcomeKind
+	43, // 42: goodhart.v1.ScopePane.totals:type_name -> goodhart.v1.Cell
+	35, // 43: goodhart.v1.PersonState.scopes:type_name -> goodhart.v1.PersonScope
+	37, // 44: goodhart.v1.PersonScope.spend:type_name -> goodhart.v1.PersonSpend
+	36, // 45: goodhart.v1.PersonScope.attended:type_name -> goodhart.v1.Attendance
+	27, // 46: goodhart.v1.Attendance.own:type_name -> goodhart.v1.CrewState
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_goodhart_v1_tenant_state_proto_init() }
@@ -3588,15 +3684,15 @@ func file_goodhart_v1_tenant_state_proto_init() {
 	file_goodhart_v1_feature_proto_init()
 	file_goodhart_v1_tenant_state_proto_msgTypes[5].OneofWrappers = []any{}
 	file_goodhart_v1_tenant_state_proto_msgTypes[16].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[27].OneofWrappers = []any{}
-	file_goodhart_v1_tenant_state_proto_msgTypes[31].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[28].OneofWrappers = []any{}
+	file_goodhart_v1_tenant_state_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_goodhart_v1_tenant_state_proto_rawDesc), len(file_goodhart_v1_tenant_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
