@@ -199,7 +199,7 @@ func (e *evaluation) judge(i int) {
 		r.onset = family.Onset
 		next := Window{Week: e.in.WeekStart, P: 1}
 		if r.apart {
-			e.p.gate(o, i)
+			e.p.gate(o, d, i)
 			r.findings = d.check(o, r)
 			c, diverted := r.diverted(o)
 			explained := slices.ContainsFunc(r.findings, Finding.explains)

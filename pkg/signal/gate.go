@@ -113,14 +113,22 @@ func (p *population) shifts(k shiftKey) []float64 {
 	return shifts
 }
 
-// gate counts those beside a subject who moved with it in signal i.
-func (p *population) gate(o *observation, i int) {
+// anyModel is the key of those who use any model.
+const anyModel = "*"
+
+// gate counts those beside a subject who moved with it in signal i, which is d. Where
+// the statistic is the choice of models, those who share a model now are who chose it:
+// there everyone stands beside a subject.
+func (p *population) gate(o *observation, d *Definition, i int) {
 	r := &o.readings[i]
 	half := gateShift * r.Shift
 	for c := range cohorts {
 		key := c.key(o)
 		if key == "" {
 			continue
+		}
+		if c == sameModel && d.chooses {
+			key = anyModel
 		}
 		shifts := p.shifts(shiftKey{c, key, i})
 		at, _ := slices.BinarySearch(shifts, half)

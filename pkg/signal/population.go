@@ -71,6 +71,7 @@ func (p *population) join(o *observation) {
 			p.members[c][key] = append(p.members[c][key], o)
 		}
 	}
+	p.members[sameModel][anyModel] = append(p.members[sameModel][anyModel], o)
 	if w := o.week; o.isPeer() && w.Sessions >= peerSessions {
 		g := p.peerGroup(o)
 		g.abandoned.add(w.AbandonedSessions, w.Sessions)

@@ -25,7 +25,7 @@ func everything(t *testing.T) []Signal {
 	t.Helper()
 	var all []Signal
 	for _, s := range scenarios() {
-		for _, how := range []innocent{{}, team, version, model} {
+		for _, how := range []innocent{{}, team, version, model, elsewhere} {
 			c := s.company(t)
 			s.fired(c, how)
 			c.change = nil

@@ -1,6 +1,8 @@
 package signal
 
 import (
+	"math"
+
 	"github.com/goodhartlabs/goodhart/pkg/policy"
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
@@ -28,7 +30,7 @@ func cheapLoop() Definition {
 		},
 		LookAlikes: []LookAlike{
 			look("good routing", "simple work on cheap models is thrift; without repeats or a rhythm it is no signal", leftOut),
-			look("another model", "everyone moved to it", together(sameModel)),
+			look("another model", "everyone moved to it, of all people: those who use it now are who chose it", together(sameModel)),
 			look("a change of the client", "a version routes for everyone", updated),
 			look("a way of the team", "the team routes so", together(sameTeam)),
 			look("a declared change of models", "the cheaper one was chosen for everyone", declared(policy.ModelChange)),
@@ -37,6 +39,7 @@ func cheapLoop() Definition {
 		Formula:  "cheap/3",
 		self:     "In {week} {value} of your tokens moved to the cheapest models, with far more tokens at hardly more cost, beside repeats or an even rhythm.",
 		shared:   "{scope}, {week}: {value} of the tokens moved to the cheapest models.",
+		chooses:  true,
 		measure:  measureCheap,
 		given: func(o *observation) bool {
 			even, _ := o.evenRhythm()
@@ -68,8 +71,23 @@ func measureCheap(o *observation) (r Reading) {
 	r.P = ownTail(zTokens, o.weeks(goodhartv1.Statistic_STATISTIC_TOKENS))
 	r.apart = r.Shift >= s11Cheap
 	o.stake(&r)
-	r.decide(zTokens >= s11TokensZ && zCost <= s11CostZ && r.Shift >= s11Cheap)
+	fired := zTokens >= s11TokensZ && zCost <= s11CostZ && r.Shift >= s11Cheap
+	if zPrice, known := o.zPrice(); fired && known {
+		// Both at once are as unlikely as either, and their difference is the price, which
+		// varies far less than how much somebody works.
+		r.P = min(r.P, ownTail(-zPrice, o.weeks(goodhartv1.Statistic_STATISTIC_PRICE)))
+	}
+	r.decide(fired)
 	return r
+}
+
+// zPrice is that of ln cost per token, known as its usual is.
+func (o *observation) zPrice() (float64, bool) {
+	w := o.week
+	if o.tokens() <= 0 || w.CostNanos <= 0 || w.UnpricedRequests > 0 {
+		return 0, false
+	}
+	return o.z(goodhartv1.Statistic_STATISTIC_PRICE, math.Log(float64(w.CostNanos)/float64(o.tokens())*1e6), floorLog)
 }
 
 // usualCheap is the median of the cheap share over the last active weeks.

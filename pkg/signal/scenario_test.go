@@ -323,5 +323,10 @@ var (
 	team    = innocent{others: beside(teamOf), scope: ScopeTeam}
 	version = innocent{others: beside(versionOf), scope: ScopeTool}
 	model   = innocent{others: beside(modelOf), scope: ScopeModel}
-	asks    = innocent{asks: true}
+	// elsewhere is almost half of the company, and nobody who is beside the subject in
+	// any way but for the model.
+	elsewhere = innocent{scope: ScopeModel, others: func(i int) bool {
+		return !beside(teamOf)(i) && !beside(versionOf)(i) && !beside(repositoryOf)(i)
+	}}
+	asks = innocent{asks: true}
 )

@@ -298,7 +298,7 @@ func scenarios() []scenario {
 			},
 			lookAlikes: map[string]innocent{
 				"good routing":                {week: func(w weekOf, _ int) { w.RepeatedRequests, w.RepeatedTokens = 2, 100_000 }},
-				"another model":               model,
+				"another model":               elsewhere,
 				"a change of the client":      version,
 				"a way of the team":           team,
 				"a declared change of models": {declares: event(policy.ModelChange)},

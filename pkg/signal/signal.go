@@ -130,6 +130,8 @@ type Definition struct {
 	// spans: the statistic itself looks at several periods, so that one window
 	// of it is enough.
 	spans bool
+	// chooses: the statistic is the choice of models.
+	chooses bool
 	// measure takes the statistic of one week; nil for aggregates and guards.
 	measure func(*observation) Reading
 	// given is what must be true beside the statistic, of the other signals of
