@@ -57,10 +57,8 @@ func (b *bench) madeAnew(t *testing.T, seed uint64, topic, still string, ends ma
 	synctest.Test(t, func(t *testing.T) {
 		w, end := b.open(t, p)
 		defer end()
-		first, second := *p, *p
-		first.steps, second.steps = p.steps[:2], p.steps[2:]
-		w.plan = &first
-		if err := w.play(); err != nil {
+		const first = 2 // steps
+		if err := w.play(0, first); err != nil {
 			t.Fatal(err)
 		}
 		w.rest()
@@ -74,11 +72,10 @@ func (b *bench) madeAnew(t *testing.T, seed uint64, topic, still string, ends ma
 		if _, err := kschema.Migrate(t.Context(), w.client, kschema.Options{Counts: p.counts, Replication: 1}); err != nil {
 			t.Fatal(err)
 		}
-		w.plan = &second
 		w.crews[collectorRole].start("collector-0")
 		if topic == schemas.TopicEvents { // nobody gets an acknowledgement any more
 			time.Sleep(time.Minute)
-		} else if err := errors.Join(w.play(), w.epilogue()); err != nil {
+		} else if err := errors.Join(w.play(first, len(p.steps)), w.epilogue()); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.await(fmt.Sprintf("%v", ends), func() (bool, error) { return w.ended(ends), nil }); err != nil {

@@ -38,7 +38,7 @@ func (b *bench) run(t *testing.T, p *plan) (outcome, error) {
 	synctest.Test(t, func(t *testing.T) {
 		w, end := b.open(t, p)
 		defer end()
-		if failed = w.play(); failed == nil {
+		if failed = w.play(0, len(p.steps)); failed == nil {
 			failed = w.epilogue()
 		}
 		w.rest()
@@ -107,12 +107,13 @@ func (w *world) ready() (bool, error) {
 	return true, nil
 }
 
-// play sends the traffic and lets happen what the plan says.
-func (w *world) play() error {
-	to := w.sender()
-	defer to.client.CloseIdleConnections()
-	for i, step := range w.plan.steps {
-		if err := to.clock(step.End); err != nil {
+// play sends the traffic of the steps in [from, to) and lets happen what the plan says.
+func (w *world) play(from, to int) error {
+	sender := w.sender()
+	defer sender.client.CloseIdleConnections()
+	for i := from; i < to; i++ {
+		step := w.plan.steps[i]
+		if err := sender.clock(step.End); err != nil {
 			return err
 		}
 		for j := range len(step.Requests) + 1 {
@@ -124,7 +125,7 @@ func (w *world) play() error {
 			if j == len(step.Requests) {
 				break
 			}
-			if err := to.request(step.Requests[j], step.End); err != nil {
+			if err := sender.request(step.Requests[j], step.End); err != nil {
 				return err
 			}
 			time.Sleep(w.plan.pauses[i] / 10)
