@@ -92,20 +92,15 @@ func logBounds(ctx context.Context, cfg *Config, partition int32) (History, erro
 		return History{}, err
 	}
 	defer closeAdm()
-	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.Input)
+	start, err := listed(ctx, adm.ListStartOffsets, cfg.Stage.Input, partition)
 	if err != nil {
-		return History{}, fmt.Errorf("list offsets: %w", err)
+		return History{}, err
 	}
-	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.Input)
+	end, err := listed(ctx, adm.ListCommittedOffsets, cfg.Stage.Input, partition)
 	if err != nil {
-		return History{}, fmt.Errorf("list offsets: %w", err)
+		return History{}, err
 	}
-	start, ok := starts.Lookup(cfg.Stage.Input, partition)
-	end, also := ends.Lookup(cfg.Stage.Input, partition)
-	if !ok || !also || start.Err != nil || end.Err != nil {
-		return History{}, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.Input, partition, errors.Join(start.Err, end.Err))
-	}
-	return History{From: start.Offset, To: end.Offset, W: math.MinInt64}, nil
+	return History{From: start, To: end, W: math.MinInt64}, nil
 }
 
 // kept is a snapshot that the state topic still holds.

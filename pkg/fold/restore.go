@@ -31,8 +31,11 @@ func restore(ctx context.Context, cfg *Config, source []byte, id int32, committe
 	if err != nil {
 		return nil, fmt.Errorf("load state of partition %d: %w", id, err)
 	}
-	raw, ok := records[string(headerKey)]
-	if !ok {
+	header, err := headerOf(records, id)
+	if err != nil {
+		return nil, err
+	}
+	if header == nil {
 		if committed != noOffset {
 			return nil, p.disagree(ctx, cfg, committed, noOffset)
 		}
@@ -43,10 +46,6 @@ func restore(ctx context.Context, cfg *Config, source []byte, id int32, committe
 		p.applied = start
 		p.snapshots.begin(start)
 		return p, nil
-	}
-	header := &goodhartv1.SnapshotHeader{}
-	if err := header.UnmarshalVT(raw); err != nil {
-		return nil, fatalError{fmt.Errorf("decode header of partition %d: %w", id, err)}
 	}
 	if err := p.resume(ctx, cfg, header, records, committed); err != nil {
 		return nil, fmt.Errorf("restore partition %d: %w", id, err)
@@ -133,20 +132,12 @@ func stateOpen(ctx context.Context, cfg *Config, id int32) (bool, error) {
 		return false, err
 	}
 	defer closeAdm()
-	stable, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
+	stable, err := listed(ctx, adm.ListCommittedOffsets, cfg.Stage.State, id)
 	if err != nil {
-		return false, fmt.Errorf("list offsets: %w", err)
+		return false, err
 	}
-	ends, err := adm.ListEndOffsets(ctx, cfg.Stage.State)
-	if err != nil {
-		return false, fmt.Errorf("list offsets: %w", err)
-	}
-	to, _ := stable.Lookup(cfg.Stage.State, id)
-	end, ok := ends.Lookup(cfg.Stage.State, id)
-	if !ok || to.Err != nil || end.Err != nil {
-		return false, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(to.Err, end.Err))
-	}
-	return to.Offset < end.Offset, nil
+	end, err := listed(ctx, adm.ListEndOffsets, cfg.Stage.State, id)
+	return stable < end, err
 }
 
 // stateOffset is the input offset that the state is at, noOffset without a state.
@@ -155,15 +146,24 @@ func stateOffset(ctx context.Context, cfg *Config, id int32) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	h, err := headerOf(records, id)
+	if err != nil || h == nil {
+		return noOffset, err
+	}
+	return h.CommittedOffset, nil
+}
+
+// headerOf decodes the header among the records of a state; nil if there is none.
+func headerOf(records map[string][]byte, id int32) (*goodhartv1.SnapshotHeader, error) {
 	raw, ok := records[string(headerKey)]
 	if !ok {
-		return noOffset, nil
+		return nil, nil
 	}
 	h := &goodhartv1.SnapshotHeader{}
 	if err := h.UnmarshalVT(raw); err != nil {
-		return 0, fatalError{fmt.Errorf("decode header of partition %d: %w", id, err)}
+		return nil, fatalError{fmt.Errorf("decode header of partition %d: %w", id, err)}
 	}
-	return h.CommittedOffset, nil
+	return h, nil
 }
 
 // groupOffsets asks for the group's offsets, waiting for transactions that are
@@ -274,20 +274,15 @@ func readState(ctx context.Context, cfg *Config, adm *kadm.Client, id int32, app
 	// The group's offsets were fetched as stable, so an earlier owner's transactions
 	// have ended; if a marker of theirs is still on its way here, the state found is
 	// not at the group's offset, and disagree waits.
-	ends, err := adm.ListCommittedOffsets(ctx, cfg.Stage.State)
+	end, err := listed(ctx, adm.ListCommittedOffsets, cfg.Stage.State, id)
 	if err != nil {
-		return fmt.Errorf("list offsets: %w", err)
+		return err
 	}
-	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.State)
+	start, err := listed(ctx, adm.ListStartOffsets, cfg.Stage.State, id)
 	if err != nil {
-		return fmt.Errorf("list offsets: %w", err)
+		return err
 	}
-	start, _ := starts.Lookup(cfg.Stage.State, id)
-	end, ok := ends.Lookup(cfg.Stage.State, id)
-	if !ok || end.Err != nil || start.Err != nil {
-		return fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.State, id, errors.Join(end.Err, start.Err))
-	}
-	span := span{topic: cfg.Stage.State, partition: id, from: start.Offset, to: end.Offset}
+	span := span{topic: cfg.Stage.State, partition: id, from: start, to: end}
 	return span.read(ctx, append(slices.Clone(cfg.Client), kgo.KeepControlRecords()), func(batch []*kgo.Record) error {
 		for _, rec := range batch {
 			if rec.Attrs.IsControl() {
@@ -307,18 +302,30 @@ func logStart(ctx context.Context, cfg *Config, id int32) (int64, error) {
 		return 0, err
 	}
 	defer closeAdm()
-	starts, err := adm.ListStartOffsets(ctx, cfg.Stage.Input)
+	start, err := listed(ctx, adm.ListStartOffsets, cfg.Stage.Input, id)
+	if err != nil {
+		return 0, err
+	}
+	if start > 0 {
+		return 0, fatalError{fmt.Errorf("%s/%d begins at offset %d and there is no state: what lies before is lost, start a new generation", cfg.Stage.Input, id, start)}
+	}
+	return 0, nil
+}
+
+// listed is a partition's offset of one kind, which list asks for: a method of kadm.Client.
+func listed(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error), topic string, id int32) (int64, error) {
+	offsets, err := list(ctx, topic)
 	if err != nil {
 		return 0, fmt.Errorf("list offsets: %w", err)
 	}
-	start, ok := starts.Lookup(cfg.Stage.Input, id)
-	if !ok || start.Err != nil {
-		return 0, fmt.Errorf("list offsets of %s/%d: %w", cfg.Stage.Input, id, start.Err)
+	at, ok := offsets.Lookup(topic, id)
+	if !ok {
+		at.Err = kerr.UnknownTopicOrPartition
 	}
-	if start.Offset > 0 {
-		return 0, fatalError{fmt.Errorf("%s/%d begins at offset %d and there is no state: what lies before is lost, start a new generation", cfg.Stage.Input, id, start.Offset)}
+	if at.Err != nil {
+		return 0, fmt.Errorf("list offsets of %s/%d: %w", topic, id, at.Err)
 	}
-	return 0, nil
+	return at.Offset, nil
 }
 
 func admin(opts []kgo.Opt) (*kadm.Client, func(), error) {
