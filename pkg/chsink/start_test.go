@@ -2,7 +2,6 @@ package chsink
 
 import (
 	"context"
-	"encoding/binary"
 	"net"
 	"strings"
 	"sync"
@@ -289,7 +288,7 @@ type lastWords struct {
 
 func (c lastWords) Write(request []byte) (int, error) {
 	n, err := c.Conn.Write(request)
-	if err == nil && len(request) > 6 && int16(binary.BigEndian.Uint16(request[4:])) == kmsg.Produce.Int16() {
+	if err == nil && asks(request, kmsg.Produce) {
 		c.said()
 	}
 	return n, err

@@ -72,10 +72,15 @@ func runChild(brokers []string, addr string) error {
 type heartless struct{ net.Conn }
 
 func (c heartless) Write(request []byte) (int, error) {
-	if len(request) > 6 && int16(binary.BigEndian.Uint16(request[4:])) == kmsg.Heartbeat.Int16() {
+	if asks(request, kmsg.Heartbeat) {
 		return len(request), nil
 	}
 	return c.Conn.Write(request)
+}
+
+// asks says whether what goes over the wire begins a request of the kind.
+func asks(request []byte, kind kmsg.Key) bool {
+	return len(request) > 6 && int16(binary.BigEndian.Uint16(request[4:])) == kind.Int16()
 }
 
 // child is a sink in a process of its own.
