@@ -9,11 +9,9 @@ import (
 	goodhartv1 "github.com/goodhartlabs/goodhart/schemas/gen/goodhart/v1"
 )
 
-// surging runs weeks after six usual ones; late says which of them end in a surge.
+// surge runs weeks after six usual ones; late says which of them end in a surge.
 // after is called behind each of them.
-func surging(t *testing.T, weeks int, late func(k int) bool, after func(c *company, k int)) *company {
-	t.Helper()
-	c := newCompany(t)
+func (c *company) surge(weeks int, late func(k int) bool, after func(k int)) {
 	c.declares.Targets = weeklyTarget()
 	c.run(6)
 	for k := range weeks {
@@ -23,9 +21,8 @@ func surging(t *testing.T, weeks int, late func(k int) bool, after func(c *compa
 			}
 		}
 		c.run(1)
-		after(c, k)
+		after(k)
 	}
-	return c
 }
 
 func always(int) bool { return true }
@@ -33,7 +30,8 @@ func always(int) bool { return true }
 // A surge that goes on is compared with the periods before it, though the last ten are
 // all like it by then; after heldWeeks it is what is usual.
 func TestPeriodUsualIsHeld(t *testing.T) {
-	c := surging(t, heldWeeks+3, always, func(c *company, k int) {
+	c := newCompany(t)
+	c.surge(heldWeeks+3, always, func(k int) {
 		r := c.observed().of("S9")
 		if got := r.Measure == Fired; got != (k >= 1 && k < heldWeeks) {
 			t.Errorf("period %d: fired %v, z %g", k, got, c.observed().state.Period.last().LateZ)
@@ -56,7 +54,8 @@ func TestPeriodUsualIsLetGoWhenCalm(t *testing.T) {
 	f := func(calm int, letGo bool) {
 		t.Helper()
 		var first int64
-		c := surging(t, 2+calm+1, func(k int) bool { return k < 2 || k == 2+calm }, func(c *company, k int) {
+		c := newCompany(t)
+		c.surge(2+calm+1, func(k int) bool { return k < 2 || k == 2+calm }, func(k int) {
 			if k == 0 {
 				first = c.week - window.Week
 			}
@@ -76,20 +75,12 @@ func TestPeriodUsualIsLetGoWhenCalm(t *testing.T) {
 // What has an innocent explanation is usual at once.
 func TestPeriodUsualIsNotHeldIfExplained(t *testing.T) {
 	c := newCompany(t)
-	c.declares.Targets = weeklyTarget()
 	event(policy.Release)(&c.declares, c.week+6*window.Week)
-	c.run(6)
-	for k := range 4 {
-		c.change = func(i int, w *goodhartv1.Week) {
-			if i == 0 {
-				fireLate(w, k)
-			}
-		}
-		c.run(1)
+	c.surge(4, always, func(k int) {
 		if held := c.observed().state.Period.Held; held != (PeriodUsual{}) {
 			t.Errorf("period %d: %+v is held", k, held)
 		}
-	}
+	})
 }
 
 // Who works from Monday to Thursday and burns on Sunday was late on one day.
@@ -164,7 +155,9 @@ func TestBlobInSmallRequests(t *testing.T) {
 // Whoever tops up to the target at the end of every period is not taken to have been near
 // it for long.
 func TestBunchingIsComparedWithBefore(t *testing.T) {
-	c := surging(t, 0, always, nil)
+	c := newCompany(t)
+	c.declares.Targets = weeklyTarget()
+	c.run(6)
 	c.change = func(i int, w *goodhartv1.Week) {
 		if i == 0 {
 			bunched(w, 0)
