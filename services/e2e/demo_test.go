@@ -65,17 +65,11 @@ func TestDemoWithFaults(t *testing.T) {
 // logEnds prints the last lines of logs.
 func logEnds(t *testing.T, pattern string) {
 	t.Helper()
-	const lines = 25
 	paths, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Error(err)
 	}
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Error(err)
-		}
-		all := strings.SplitAfter(string(text), "\n")
-		t.Logf("%s ends:\n%s", filepath.Base(path), strings.Join(all[max(0, len(all)-lines):], ""))
+		t.Logf("%s ends:\n%s", filepath.Base(path), faults.Tail(path))
 	}
 }

@@ -130,7 +130,7 @@ func (f *fleet) start(ctx context.Context) error {
 			}
 		}
 		if err := p.start(ctx); err != nil {
-			return fmt.Errorf("%w\n%s", err, tail(p.log))
+			return fmt.Errorf("%w\n%s", err, Tail(p.log))
 		}
 	}
 	return nil

@@ -79,7 +79,7 @@ func (p *process) launch(ctx context.Context) error {
 		p.mu.Unlock()
 		close(ended)
 		if crashed {
-			p.crashed(fmt.Errorf("%s ended by itself: %w\n%s", p.name, err, tail(p.log)))
+			p.crashed(fmt.Errorf("%s ended by itself: %w\n%s", p.name, err, Tail(p.log)))
 		}
 	}()
 	return nil
@@ -134,14 +134,14 @@ func (p *process) stop(ctx context.Context) error {
 	select {
 	case <-ended:
 	case <-time.After(stopWithin):
-		return fmt.Errorf("%s still runs %v after SIGTERM\n%s", p.name, stopWithin, tail(p.log))
+		return fmt.Errorf("%s still runs %v after SIGTERM\n%s", p.name, stopWithin, Tail(p.log))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
-		return fmt.Errorf("%s after SIGTERM: %w\n%s", p.name, p.err, tail(p.log))
+		return fmt.Errorf("%s after SIGTERM: %w\n%s", p.name, p.err, Tail(p.log))
 	}
 	return nil
 }
@@ -158,8 +158,8 @@ func (p *process) wait() {
 	}
 }
 
-// tail is the end of a log.
-func tail(path string) []byte {
+// Tail is the end of a log, or why there is none.
+func Tail(path string) []byte {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return []byte(err.Error())

@@ -70,7 +70,7 @@ func TestProcessThatIsAskedToEnd(t *testing.T) {
 		if err := p.launch(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		err := eventually(t.Context(), "the trap", func(context.Context) bool { return strings.Contains(string(tail(p.log)), "trapped") })
+		err := eventually(t.Context(), "the trap", func(context.Context) bool { return strings.Contains(string(Tail(p.log)), "trapped") })
 		if err != nil {
 			t.Fatal(err)
 		}

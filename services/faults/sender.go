@@ -32,7 +32,7 @@ func (r *run) send(ctx context.Context) error {
 	r.sender.set(cmd.Process)
 	defer r.sender.set(nil)
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("send: %w\n%s", err, tail(log.Name()))
+		return fmt.Errorf("send: %w\n%s", err, Tail(log.Name()))
 	}
 	r.log.say("everything is sent and acknowledged")
 	return nil
